@@ -1,0 +1,1 @@
+"""Verbs over any object: pure pieces that every service needs (Kubernetes' apimachinery)."""

@@ -1,0 +1,1 @@
+"""Generated from protos/pybernetes/rpc: never edited, checked in."""
