@@ -1,0 +1,206 @@
+"""The gRPC server of every service: health, reflection, identity and errors."""
+
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import grpc
+import orjson
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from pybernetes.machinery.errors import ApiError, Internal
+
+from .health import Health
+from .logs import get_logger
+from .tls import TlsFiles, server_credentials
+
+STATUS_METADATA_KEY = "pybernetes-status-bin"
+"""Trailing metadata that carries the whole meta/v1 Status of a failed call, as JSON."""
+
+MESSAGE_BYTES_MAX = 64 << 20
+"""Lists of a large cluster must fit into one message."""
+
+OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),
+    ("grpc.so_reuseport", 0),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_ping_interval_without_data_ms", 1_000),
+    ("grpc.http2.max_ping_strikes", 0),
+)
+
+log = get_logger("rpc")
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who calls: the subject of a client certificate."""
+
+    user: str
+    groups: tuple[str, ...] = ()
+
+
+def peer_identity(context: Context) -> Identity | None:
+    """Return the caller as its certificate names it (CN, O); None without a certificate."""
+    pem = context.auth_context().get("x509_pem_cert")
+    return _identity_of_certificate(next(iter(pem))) if pem else None
+
+
+_IDENTITIES: dict[bytes, Identity] = {}
+_IDENTITIES_MAX = 1_000
+
+
+def _identity_of_certificate(pem: bytes) -> Identity:
+    known = _IDENTITIES.get(pem)
+    if known is not None:
+        return known
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    subject = x509.load_pem_x509_certificate(pem).subject
+    names = [str(name.value) for name in subject.get_attributes_for_oid(NameOID.COMMON_NAME)]
+    groups = [str(name.value) for name in subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)]
+    identity = Identity(names[0] if names else "", tuple(groups))
+    if len(_IDENTITIES) >= _IDENTITIES_MAX:
+        _IDENTITIES.clear()
+    _IDENTITIES[pem] = identity
+    return identity
+
+
+class RpcServer:
+    """One listening gRPC server; servicers are added to `.server` before `start`."""
+
+    def __init__(self, listen: str, tls: TlsFiles | None) -> None:
+        self.listen = listen
+        self.server = grpc.aio.server(interceptors=[_Errors()], options=OPTIONS)
+        self.health = Health()
+        self._tls = tls
+        self._services: list[str] = []
+
+    def add(self, service_full_name: str) -> None:
+        """Name a service for reflection and health."""
+        self._services.append(service_full_name)
+
+    async def start(self) -> int:
+        """Bind and serve; return the port. Raises OSError when the address cannot be had."""
+        _refuse_taken(self.listen)
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
+        reflection.enable_server_reflection(
+            (
+                *self._services,
+                health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+                reflection.SERVICE_NAME,
+            ),
+            self.server,
+        )
+        try:
+            if self._tls is None:
+                port = self.server.add_insecure_port(self.listen)
+            else:
+                port = self.server.add_secure_port(self.listen, server_credentials(self._tls))
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {self.listen}: {error}") from error
+        await self.server.start()
+        self.health.set(serving=True, services=("", *self._services))
+        log.info("serving gRPC", listen=self.listen, port=port, tls=self._tls is not None)
+        return port
+
+    async def drain(self, grace_s: float) -> None:
+        """Say that we stop, let calls in flight finish for `grace_s` seconds, then cancel them."""
+        self.health.set(serving=False, services=("", *self._services))
+        await self.server.stop(grace_s)
+
+
+def _refuse_taken(listen: str) -> None:
+    """Raise OSError with a clear text when `listen` cannot be bound; gRPC's own says little."""
+    if listen.startswith("unix:"):
+        return
+    host, _, port = listen.rpartition(":")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host.strip("[]"), int(port)))
+        except OSError as error:
+            raise OSError(f"cannot listen on {listen}: {error.strerror or error}") from error
+
+
+Continuation = Callable[
+    [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
+]
+
+
+class _Errors(grpc.aio.ServerInterceptor):
+    """The RPC boundary: turns an ApiError into its gRPC status, and anything else into INTERNAL."""
+
+    async def intercept_service(
+        self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
+    ) -> Any:
+        handler = await continuation(handler_call_details)
+        if handler is None:
+            return None
+        method = str(handler_call_details.method)
+        wrapped: Any
+        if handler.unary_unary:
+            wrapped = grpc.unary_unary_rpc_method_handler
+            behaviour = _guard_unary(method, handler.unary_unary)
+        elif handler.stream_unary:
+            wrapped = grpc.stream_unary_rpc_method_handler
+            behaviour = _guard_unary(method, handler.stream_unary)
+        elif handler.unary_stream:
+            wrapped = grpc.unary_stream_rpc_method_handler
+            behaviour = _guard_stream(method, handler.unary_stream)
+        else:
+            wrapped = grpc.stream_stream_rpc_method_handler
+            behaviour = _guard_stream(method, handler.stream_stream)
+        return wrapped(behaviour, handler.request_deserializer, handler.response_serializer)
+
+
+def _guard_unary(method: str, behaviour: Any) -> Any:
+    async def guarded(request: Any, context: Context) -> Any:
+        try:
+            return await behaviour(request, context)
+        except ApiError as error:
+            await _abort(context, error)
+        except (grpc.RpcError, grpc.aio.AbortError):
+            raise
+        except Exception:
+            log.exception("call failed", method=method)
+            await _abort(context, Internal("internal error"))
+
+    return guarded
+
+
+def _guard_stream(method: str, behaviour: Any) -> Any:
+    async def guarded(request: Any, context: Context) -> AsyncIterator[Any]:
+        try:
+            answers = behaviour(request, context)
+            if hasattr(answers, "__aiter__"):
+                async for answer in answers:
+                    yield answer
+            else:
+                await answers
+        except ApiError as error:
+            await _abort(context, error)
+        except (grpc.RpcError, grpc.aio.AbortError):
+            raise
+        except Exception:
+            log.exception("stream failed", method=method)
+            await _abort(context, Internal("internal error"))
+
+    return guarded
+
+
+async def _abort(context: Context, error: ApiError) -> None:
+    code = cast("grpc.StatusCode", getattr(grpc.StatusCode, error.grpc_code))
+    await context.abort(
+        code,
+        error.message,
+        trailing_metadata=((STATUS_METADATA_KEY, orjson.dumps(error.to_status())),),
+    )
