@@ -39,14 +39,16 @@ class _Stopped(Exception):
     """Raised inside the task group to cancel what is left."""
 
 
-async def serve(start: Start[C], config: C, stop: asyncio.Event) -> None:
+async def serve(
+    start: Start[C], config: C, stop: asyncio.Event, *, drain_s: float = DRAIN_GRACE_S
+) -> None:
     """Run a service until `stop`. A crash in any of its tasks is a crash of the process."""
     try:
         async with AsyncExitStack() as resources, asyncio.TaskGroup() as tasks:
             service = await start(config, tasks, resources)
             await stop.wait()
             with suppress(TimeoutError):
-                async with asyncio.timeout(DRAIN_GRACE_S):
+                async with asyncio.timeout(drain_s):
                     await service.drain()
             raise _Stopped
     except* _Stopped:

@@ -1,0 +1,6 @@
+"""Start `pybernetes`."""
+
+from pybernetes.cluster.cli import main
+
+if __name__ == "__main__":
+    raise SystemExit(main())
