@@ -1,0 +1,1 @@
+"""What the API server knows and decides, without doing any I/O."""
