@@ -3,9 +3,9 @@
 For every write the shell goes through these steps, in this order:
 
 1. decode and normalise (`pybernetes.schema`), which fills in plain defaults;
-2. `meta.prepare_metadata_for_create` or `…_for_update`;
-3. `Strategy.prepare_for_create` or `prepare_for_update`: clear what callers may not set;
-4. `Strategy.default`: defaults that depend on siblings;
+2. `Strategy.default`: defaults that depend on siblings;
+3. `meta.prepare_metadata_for_create` or `…_for_update`;
+4. `Strategy.prepare_for_create` or `prepare_for_update`: clear what callers may not set;
 5. validate: the schema's structure, `meta.validate_metadata`, `Strategy.validate`, and for
    updates `meta.validate_metadata_update` and `Strategy.validate_update`;
 6. store; after an update `deletion.is_removable` says whether the object goes now.
@@ -25,7 +25,7 @@ from pybernetes.machinery.resource import Json
 from . import columns as cols
 from . import trees
 from .columns import Column
-from .rules import Causes, NameRule
+from .rules import Causes
 
 _ENVELOPE = ("apiVersion", "kind", "metadata")
 
@@ -50,7 +50,7 @@ class Strategy:
     """An update must say which version it replaces."""
     creates_on_update: ClassVar[bool] = False
     """An update of an object that does not exist makes it."""
-    name_rule: ClassVar[NameRule] = staticmethod(names.dns1123_subdomain)
+    name_rule = staticmethod(names.dns1123_subdomain)
     columns: ClassVar[tuple[Column, ...]] = (cols.NAME, cols.CREATED_AT)
     field_paths: ClassVar[Mapping[str, str]] = {
         "metadata.name": "metadata.name",
