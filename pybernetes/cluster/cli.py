@@ -69,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--timeout", type=float, default=UP_TIMEOUT_S, help="seconds to wait")
     down = command("down", _down, "Stop the cluster and its pods; the objects are kept.")
     down.add_argument("--purge", action="store_true", help="remove the data directory too")
-    command("status", _status, "Show the processes of the cluster.")
+    status = command("status", _status, "Show the processes of the cluster.")
+    status.add_argument("--json", action="store_true", help="for programs")
     command("kubeconfig", _kubeconfig, "Print the administrator's kubeconfig.")
     command("supervise", _supervise, "Run the supervisor in the foreground; `up` does it for you.")
     return parser
@@ -268,6 +269,9 @@ def _status(arguments: argparse.Namespace) -> int:
         print("The cluster is down.")
         return 1
     status = next(_statuses(spec, supervisor, 5.0))
+    if arguments.json:
+        print(orjson.dumps(status).decode())
+        return 0
     print(f"{'PROCESS':<14}{'STATE':<10}{'PID':<9}RESTARTS")
     for each in status["processes"]:
         print(f"{each['name']:<14}{each['state']:<10}{each['pid'] or '-':<9}{each['restarts']}")
