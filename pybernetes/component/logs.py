@@ -16,7 +16,7 @@ def configure(program: str, *, debug: bool = False) -> None:
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.processors.LogfmtRenderer(
-                key_order=["timestamp", "level", "program", "logger", "event"], drop_missing=True
+                key_order=["timestamp", "level", "program", "component", "event"], drop_missing=True
             ),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -29,6 +29,6 @@ def configure(program: str, *, debug: bool = False) -> None:
 
 
 def get_logger(name: str) -> structlog.typing.FilteringBoundLogger:
-    """Return the logger of one part of a program; `name` becomes the field `logger`."""
-    logger: Any = structlog.get_logger(logger=name)
+    """Return the logger of one part of a program; `name` becomes the field `component`."""
+    logger: Any = structlog.get_logger(component=name)
     return cast("structlog.typing.FilteringBoundLogger", logger)
