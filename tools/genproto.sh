@@ -27,8 +27,8 @@ generate_rpc() {
 }
 
 check_rpc() {
-    local scratch stale=0 file
-    scratch=$(mktemp -d)
+    local stale=0 file
+    scratch=$(mktemp -d)  # not local: the trap runs outside this function
     trap 'rm -rf "$scratch"' EXIT
     generate_rpc "$scratch"
     while read -r file; do
