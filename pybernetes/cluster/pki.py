@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -119,7 +120,7 @@ def _still_good(files: TlsFiles, authority: Authority, sans: Sequence[str], now:
         there = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         there = x509.SubjectAlternativeName([])
-    except ValueError:
+    except (ValueError, InvalidSignature):
         return False
     wanted = {_general_name(san) for san in sans}
     return set(there) == wanted and certificate.not_valid_after_utc - now > RENEW_BEFORE

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,12 +20,12 @@ pytestmark = pytest.mark.timeout(240)
 
 
 @pytest.fixture
-def guestbook(cluster: LocalCluster) -> Iterator[LocalCluster]:
+def guestbook(cluster: LocalCluster) -> LocalCluster:
     """The guestbook as the example has it, whatever an earlier test did to it."""
     cluster.kubectl("apply", "-f", str(MANIFEST))
     for name in ("guestbook-db", "guestbook"):
         cluster.kubectl("rollout", "status", f"deployment/{name}", "--timeout=90s")
-    yield cluster
+    return cluster
 
 
 def pods(cluster: LocalCluster, app: str = "guestbook") -> list[dict]:
