@@ -132,7 +132,7 @@ def _refuse_taken(listen: str) -> None:
 
 
 Continuation = Callable[
-    [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]
+    [grpc.HandlerCallDetails], "Awaitable[grpc.RpcMethodHandler[Any, Any] | None]"
 ]
 
 

@@ -1,0 +1,1 @@
+"""The world that tests run in; imported by tests only."""
