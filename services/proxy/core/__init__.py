@@ -1,0 +1,1 @@
+"""What the proxy decides: routes, backends, names. No sockets, no clock, no await."""
