@@ -17,10 +17,11 @@ from pybernetes.component.run import Service
 from pybernetes.component.tls import tls_files
 
 from . import anyip
+from .complaints import Complaints
 from .config import Config
 from .core.balancer import Load
 from .core.outliers import Outliers
-from .core.table import Compiler, Front, Refusal, Route
+from .core.table import Compiler, Front
 from .core.zone import Zone, ZoneCompiler
 from .dns import DnsServer, Resolvers
 from .engine import Engine
@@ -47,34 +48,12 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     resources.push_async_callback(channel.close, None)
     client = ObjectsClient(channel, field_manager=FIELD_MANAGER)
     informers = Informers(client, tasks)
-    services = informers.of(KubeService)
     events = EventRecorder(client, component=FIELD_MANAGER, clock=SystemClock(), ids=SystemIds())
-
-    def warn(service: str, reason: str, message: str) -> None:
-        namespace, _, name = service.partition("/")
-        subject = services.get(namespace, name)
-        if subject is not None:
-            events.event(subject, "Warning", reason, message)
-
-    def report(route: Route, error: OSError) -> None:
-        address, port = route.front
-        log.error(
-            "cannot listen, will retry",
-            service=route.service,
-            port_name=route.port_name,
-            address=address,
-            port=port,
-            error=error.strerror,
-        )
-        warn(route.service, "FailedListen", f"cannot listen on {address}:{port}: {error.strerror}")
-
-    def refused(refusal: Refusal) -> None:
-        warn(refusal.service, "InconsistentService", refusal.reason)
-
+    complaints = Complaints(events, informers.of(KubeService))
     rng = random.SystemRandom()
     load, outliers = Load(), Outliers()
     engine = Engine(load, outliers)
-    listeners = Listeners(engine, load, outliers, rng, report)
+    listeners = Listeners(engine, load, outliers, rng, complaints.unbound)
     resources.callback(listeners.stop)
     dns = _dns(config, tasks, rng)
 
@@ -88,7 +67,7 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
         ZoneCompiler(config.cluster_domain, config.dns_address or "127.0.0.1"),
         listeners,
         publish,
-        refused,
+        complaints.refused,
         config.data_dir,
     )
 

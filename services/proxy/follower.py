@@ -115,7 +115,6 @@ class Follower:
         self._listeners.apply(table)
         refusals = frozenset(table.refusals)
         for refusal in sorted(refusals - self._refusals, key=str):
-            log.error("service refused", service=refusal.service, reason=refusal.reason)
             self._refused(refusal)
         self._refusals = refusals
 

@@ -54,7 +54,7 @@ class Route:
 
     def __post_init__(self) -> None:
         """Refuse what no socket could serve."""
-        for address, port in (tuple(self.front), *self.backends):
+        for address, port in (Backend(*self.front), *self.backends):
             if not 0 < port < 65_536:
                 raise Inconsistent(f"{self.service}: port {port} is out of range")
             try:

@@ -135,6 +135,8 @@ def parse_answers(message: bytes) -> list[Record]:
             name, place = decode_name(message, place)
             rtype, _, ttl_s, length = struct.unpack_from(">HHIH", message, place)
             place += 10
+            if place + length > len(message):
+                raise Malformed("a record is cut")
             data = message[place : place + length]
             if rtype in (CNAME, NS, PTR):
                 data = decode_name(message, place)[0]
