@@ -17,6 +17,7 @@ that suits a kind without anything special; subclasses say only what differs.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import ClassVar
 
 from pybernetes.machinery import names
@@ -52,10 +53,9 @@ class Strategy:
     """An update of an object that does not exist makes it."""
     name_rule = staticmethod(names.dns1123_subdomain)
     columns: ClassVar[tuple[Column, ...]] = (cols.NAME, cols.CREATED_AT)
-    field_paths: ClassVar[Mapping[str, str]] = {
-        "metadata.name": "metadata.name",
-        "metadata.namespace": "metadata.namespace",
-    }
+    field_paths: ClassVar[Mapping[str, str]] = MappingProxyType(
+        {"metadata.name": "metadata.name", "metadata.namespace": "metadata.namespace"}
+    )
     """Field selector → path in the object; what is not listed cannot be selected by."""
 
     def default(self, obj: Json) -> None:
@@ -74,7 +74,7 @@ class Strategy:
             self.keep_all_but_status(new, old)
         else:
             if self.has_status:
-                _keep(new, old, "status")
+                keep(new, old, "status")
             self.count_generation(new, old)
 
     def keep_all_but_status(self, new: Json, old: Json) -> None:
@@ -85,7 +85,7 @@ class Strategy:
         new.update(trees.without(old, *_ENVELOPE))
         new["status"] = status if status is not None else {}
         for key in ("labels", "ownerReferences", "generation"):
-            _keep(trees.ensure(new, "metadata"), trees.members(old, "metadata"), key)
+            keep(trees.ensure(new, "metadata"), trees.members(old, "metadata"), key)
 
     def count_generation(self, new: Json, old: Json) -> None:
         """Set the generation: the old one, one more if anything wanted changed."""
@@ -129,7 +129,18 @@ class Strategy:
         return False
 
 
-def _keep(new: Json, old: Json, key: str) -> None:
+def selectable(*paths: str, **renamed: str) -> Mapping[str, str]:
+    """Return `field_paths` with these paths beside name and namespace.
+
+    `renamed` are selectors that do not spell their path; there `_` stands for a dot.
+    """
+    paths = ("metadata.name", "metadata.namespace", *paths)
+    aliases = {field.replace("_", "."): path for field, path in renamed.items()}
+    return {path: path for path in paths} | aliases
+
+
+def keep(new: Json, old: Json, key: str) -> None:
+    """Make `new[key]` what it was in `old`, absent if it was absent."""
     if key in old:
         new[key] = old[key]
     else:
