@@ -16,7 +16,7 @@ from .meta_v1 import LabelSelector, ListMeta, ObjectMeta
 class ControllerRevision(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ControllerRevision."""
+    """One past or present state of a StatefulSet or DaemonSet, kept for roll-backs."""
 
     resource: ClassVar[Resource] = Resource(
         "apps", "v1", "ControllerRevision", "controllerrevisions", True
@@ -31,7 +31,7 @@ class ControllerRevision(
 class ControllerRevisionList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ControllerRevisionList."""
+    """A list of ControllerRevision objects."""
 
     api_version: str = field(default_factory=lambda: "apps/v1")
     kind: str = field(default_factory=lambda: "ControllerRevisionList")
@@ -42,7 +42,7 @@ class ControllerRevisionList(
 class RollingUpdateDaemonSet(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """RollingUpdateDaemonSet."""
+    """How many nodes a rolling update works on at once."""
 
     max_unavailable: int | str | None = None
     max_surge: int | str | None = None
@@ -51,7 +51,7 @@ class RollingUpdateDaemonSet(
 class DaemonSetUpdateStrategy(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DaemonSetUpdateStrategy."""
+    """How existing pods are replaced."""
 
     type: str = ""
     rolling_update: RollingUpdateDaemonSet | None = None
@@ -60,7 +60,7 @@ class DaemonSetUpdateStrategy(
 class DaemonSetSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DaemonSetSpec."""
+    """Which pods run where, and how they are updated."""
 
     selector: LabelSelector | None = None
     template: PodTemplateSpec = PodTemplateSpec()
@@ -72,7 +72,7 @@ class DaemonSetSpec(
 class DaemonSetCondition(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DaemonSetCondition."""
+    """One observation about the object."""
 
     type: str = ""
     status: str = ""
@@ -84,7 +84,7 @@ class DaemonSetCondition(
 class DaemonSetStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DaemonSetStatus."""
+    """How far the pods are."""
 
     current_number_scheduled: int = 0
     number_misscheduled: int = 0
@@ -101,7 +101,7 @@ class DaemonSetStatus(
 class DaemonSet(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DaemonSet."""
+    """Runs one pod on every node that matches, and follows nodes as they come and go."""
 
     resource: ClassVar[Resource] = Resource(
         "apps", "v1", "DaemonSet", "daemonsets", True
@@ -116,7 +116,7 @@ class DaemonSet(
 class DaemonSetList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DaemonSetList."""
+    """A list of DaemonSet objects."""
 
     api_version: str = field(default_factory=lambda: "apps/v1")
     kind: str = field(default_factory=lambda: "DaemonSetList")
@@ -127,7 +127,7 @@ class DaemonSetList(
 class RollingUpdateDeployment(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """RollingUpdateDeployment."""
+    """How many pods a rolling update may be short of or above the wanted number."""
 
     max_unavailable: int | str | None = None
     max_surge: int | str | None = None
@@ -136,7 +136,7 @@ class RollingUpdateDeployment(
 class DeploymentStrategy(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DeploymentStrategy."""
+    """How old pods are replaced by new ones."""
 
     type: str = ""
     rolling_update: RollingUpdateDeployment | None = None
@@ -145,7 +145,7 @@ class DeploymentStrategy(
 class DeploymentSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DeploymentSpec."""
+    """How many pods, what they look like, and how a change is rolled out."""
 
     replicas: int | None = None
     selector: LabelSelector | None = None
@@ -160,7 +160,7 @@ class DeploymentSpec(
 class DeploymentCondition(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DeploymentCondition."""
+    """One observation about the object."""
 
     type: str = ""
     status: str = ""
@@ -173,7 +173,7 @@ class DeploymentCondition(
 class DeploymentStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DeploymentStatus."""
+    """How far the roll-out is."""
 
     observed_generation: int = 0
     replicas: int = 0
@@ -189,7 +189,7 @@ class DeploymentStatus(
 class Deployment(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Deployment."""
+    """Keeps a number of equal pods running, and replaces them step by step when their template changes."""
 
     resource: ClassVar[Resource] = Resource(
         "apps", "v1", "Deployment", "deployments", True
@@ -204,7 +204,7 @@ class Deployment(
 class DeploymentList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DeploymentList."""
+    """A list of Deployment objects."""
 
     api_version: str = field(default_factory=lambda: "apps/v1")
     kind: str = field(default_factory=lambda: "DeploymentList")
@@ -215,7 +215,7 @@ class DeploymentList(
 class ReplicaSetSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ReplicaSetSpec."""
+    """How many pods, and what they look like."""
 
     replicas: int | None = None
     min_ready_seconds: int = 0
@@ -226,7 +226,7 @@ class ReplicaSetSpec(
 class ReplicaSetCondition(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ReplicaSetCondition."""
+    """One observation about the object."""
 
     type: str = ""
     status: str = ""
@@ -238,7 +238,7 @@ class ReplicaSetCondition(
 class ReplicaSetStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ReplicaSetStatus."""
+    """How many pods there are, and how they are."""
 
     replicas: int = 0
     fully_labeled_replicas: int = 0
@@ -252,7 +252,7 @@ class ReplicaSetStatus(
 class ReplicaSet(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ReplicaSet."""
+    """Keeps a number of equal pods running. Made by Deployments; rarely written by hand."""
 
     resource: ClassVar[Resource] = Resource(
         "apps", "v1", "ReplicaSet", "replicasets", True
@@ -267,7 +267,7 @@ class ReplicaSet(
 class ReplicaSetList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ReplicaSetList."""
+    """A list of ReplicaSet objects."""
 
     api_version: str = field(default_factory=lambda: "apps/v1")
     kind: str = field(default_factory=lambda: "ReplicaSetList")
@@ -278,7 +278,7 @@ class ReplicaSetList(
 class RollingUpdateStatefulSetStrategy(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """RollingUpdateStatefulSetStrategy."""
+    """Which pods a rolling update touches."""
 
     partition: int | None = None
     max_unavailable: int | str | None = None
@@ -287,7 +287,7 @@ class RollingUpdateStatefulSetStrategy(
 class StatefulSetUpdateStrategy(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StatefulSetUpdateStrategy."""
+    """How existing pods are replaced."""
 
     type: str = ""
     rolling_update: RollingUpdateStatefulSetStrategy | None = None
@@ -296,7 +296,7 @@ class StatefulSetUpdateStrategy(
 class StatefulSetPersistentVolumeClaimRetentionPolicy(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StatefulSetPersistentVolumeClaimRetentionPolicy."""
+    """What becomes of the pods' claims."""
 
     when_deleted: str = ""
     when_scaled: str = ""
@@ -305,7 +305,7 @@ class StatefulSetPersistentVolumeClaimRetentionPolicy(
 class StatefulSetOrdinals(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StatefulSetOrdinals."""
+    """How pods are numbered."""
 
     start: int = 0
 
@@ -313,7 +313,7 @@ class StatefulSetOrdinals(
 class StatefulSetSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StatefulSetSpec."""
+    """How many pods, what they look like, and what storage each gets."""
 
     replicas: int | None = None
     selector: LabelSelector | None = None
@@ -331,7 +331,7 @@ class StatefulSetSpec(
 class StatefulSetCondition(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StatefulSetCondition."""
+    """One observation about the object."""
 
     type: str = ""
     status: str = ""
@@ -343,7 +343,7 @@ class StatefulSetCondition(
 class StatefulSetStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StatefulSetStatus."""
+    """How far the pods are."""
 
     observed_generation: int = 0
     replicas: int = 0
@@ -360,7 +360,7 @@ class StatefulSetStatus(
 class StatefulSet(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StatefulSet."""
+    """Runs pods with stable names and storage: web-0, web-1 and so on, each with its own volumes."""
 
     resource: ClassVar[Resource] = Resource(
         "apps", "v1", "StatefulSet", "statefulsets", True
@@ -375,7 +375,7 @@ class StatefulSet(
 class StatefulSetList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StatefulSetList."""
+    """A list of StatefulSet objects."""
 
     api_version: str = field(default_factory=lambda: "apps/v1")
     kind: str = field(default_factory=lambda: "StatefulSetList")

@@ -15,7 +15,7 @@ from .meta_v1 import ObjectMeta
 class BoundObjectReference(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """BoundObjectReference."""
+    """The object a token lives and dies with."""
 
     kind: str = ""
     api_version: str = ""
@@ -26,7 +26,7 @@ class BoundObjectReference(
 class UserInfo(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """UserInfo."""
+    """An identity."""
 
     username: str = ""
     uid: str = ""
@@ -37,7 +37,7 @@ class UserInfo(
 class SelfSubjectReviewStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SelfSubjectReviewStatus."""
+    """Who you are."""
 
     user_info: UserInfo = UserInfo()
 
@@ -45,7 +45,7 @@ class SelfSubjectReviewStatus(
 class SelfSubjectReview(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SelfSubjectReview."""
+    """Tells you who the server thinks you are."""
 
     resource: ClassVar[Resource] = Resource(
         "authentication.k8s.io", "v1", "SelfSubjectReview", "selfsubjectreviews", False
@@ -59,7 +59,7 @@ class SelfSubjectReview(
 class TokenRequestSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TokenRequestSpec."""
+    """What token is wanted."""
 
     audiences: tuple[str, ...] = ()
     expiration_seconds: int | None = None
@@ -69,7 +69,7 @@ class TokenRequestSpec(
 class TokenRequestStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TokenRequestStatus."""
+    """The token."""
 
     token: str = ""
     expiration_timestamp: datetime | None = None
@@ -78,7 +78,7 @@ class TokenRequestStatus(
 class TokenRequest(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TokenRequest."""
+    """Asks for a token of a ServiceAccount."""
 
     api_version: str = field(default_factory=lambda: "authentication.k8s.io/v1")
     kind: str = field(default_factory=lambda: "TokenRequest")
@@ -90,7 +90,7 @@ class TokenRequest(
 class TokenReviewSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TokenReviewSpec."""
+    """The question."""
 
     token: str = ""
     audiences: tuple[str, ...] = ()
@@ -99,7 +99,7 @@ class TokenReviewSpec(
 class TokenReviewStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TokenReviewStatus."""
+    """The answer."""
 
     authenticated: bool = False
     user: UserInfo = UserInfo()
@@ -110,7 +110,7 @@ class TokenReviewStatus(
 class TokenReview(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TokenReview."""
+    """Asks whom a token belongs to."""
 
     resource: ClassVar[Resource] = Resource(
         "authentication.k8s.io", "v1", "TokenReview", "tokenreviews", False

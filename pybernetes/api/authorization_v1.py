@@ -14,7 +14,7 @@ from .meta_v1 import FieldSelectorRequirement, LabelSelectorRequirement, ObjectM
 class FieldSelectorAttributes(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """FieldSelectorAttributes."""
+    """The selector of a request, for authorization."""
 
     raw_selector: str = ""
     requirements: tuple[FieldSelectorRequirement, ...] = ()
@@ -23,7 +23,7 @@ class FieldSelectorAttributes(
 class LabelSelectorAttributes(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LabelSelectorAttributes."""
+    """The selector of a request, for authorization."""
 
     raw_selector: str = ""
     requirements: tuple[LabelSelectorRequirement, ...] = ()
@@ -32,7 +32,7 @@ class LabelSelectorAttributes(
 class ResourceAttributes(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ResourceAttributes."""
+    """A request for a resource."""
 
     namespace: str = ""
     verb: str = ""
@@ -48,7 +48,7 @@ class ResourceAttributes(
 class NonResourceAttributes(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NonResourceAttributes."""
+    """A request for a path that is no resource."""
 
     path: str = ""
     verb: str = ""
@@ -57,7 +57,7 @@ class NonResourceAttributes(
 class SubjectAccessReviewSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SubjectAccessReviewSpec."""
+    """The question: who, and what."""
 
     resource_attributes: ResourceAttributes | None = None
     non_resource_attributes: NonResourceAttributes | None = None
@@ -70,7 +70,7 @@ class SubjectAccessReviewSpec(
 class SubjectAccessReviewStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SubjectAccessReviewStatus."""
+    """The answer."""
 
     allowed: bool = False
     denied: bool = False
@@ -81,7 +81,7 @@ class SubjectAccessReviewStatus(
 class LocalSubjectAccessReview(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LocalSubjectAccessReview."""
+    """Asks whether somebody may do something in one namespace."""
 
     resource: ClassVar[Resource] = Resource(
         "authorization.k8s.io", "v1", "LocalSubjectAccessReview", "localsubjectaccessreviews", True
@@ -96,7 +96,7 @@ class LocalSubjectAccessReview(
 class NonResourceRule(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NonResourceRule."""
+    """Something that may be done with paths."""
 
     verbs: tuple[str, ...] = ()
     non_resource_urls: tuple[str, ...] = ()
@@ -105,7 +105,7 @@ class NonResourceRule(
 class ResourceRule(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ResourceRule."""
+    """Something that may be done with resources."""
 
     verbs: tuple[str, ...] = ()
     api_groups: tuple[str, ...] = ()
@@ -116,7 +116,7 @@ class ResourceRule(
 class SelfSubjectAccessReviewSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SelfSubjectAccessReviewSpec."""
+    """The question: exactly one member is set."""
 
     resource_attributes: ResourceAttributes | None = None
     non_resource_attributes: NonResourceAttributes | None = None
@@ -125,7 +125,7 @@ class SelfSubjectAccessReviewSpec(
 class SelfSubjectAccessReview(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SelfSubjectAccessReview."""
+    """Asks whether you may do something."""
 
     resource: ClassVar[Resource] = Resource(
         "authorization.k8s.io", "v1", "SelfSubjectAccessReview", "selfsubjectaccessreviews", False
@@ -140,7 +140,7 @@ class SelfSubjectAccessReview(
 class SelfSubjectRulesReviewSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SelfSubjectRulesReviewSpec."""
+    """The question."""
 
     namespace: str = ""
 
@@ -148,7 +148,7 @@ class SelfSubjectRulesReviewSpec(
 class SubjectRulesReviewStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SubjectRulesReviewStatus."""
+    """The answer."""
 
     resource_rules: tuple[ResourceRule, ...] = ()
     non_resource_rules: tuple[NonResourceRule, ...] = ()
@@ -159,7 +159,7 @@ class SubjectRulesReviewStatus(
 class SelfSubjectRulesReview(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SelfSubjectRulesReview."""
+    """Asks what you may do in a namespace."""
 
     resource: ClassVar[Resource] = Resource(
         "authorization.k8s.io", "v1", "SelfSubjectRulesReview", "selfsubjectrulesreviews", False
@@ -174,7 +174,7 @@ class SelfSubjectRulesReview(
 class SubjectAccessReview(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SubjectAccessReview."""
+    """Asks whether somebody may do something."""
 
     resource: ClassVar[Resource] = Resource(
         "authorization.k8s.io", "v1", "SubjectAccessReview", "subjectaccessreviews", False

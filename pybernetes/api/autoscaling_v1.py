@@ -15,7 +15,7 @@ from .meta_v1 import ListMeta, ObjectMeta
 class CrossVersionObjectReference(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CrossVersionObjectReference."""
+    """Points to an object of the same namespace."""
 
     kind: str = ""
     name: str = ""
@@ -25,7 +25,7 @@ class CrossVersionObjectReference(
 class HorizontalPodAutoscalerSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HorizontalPodAutoscalerSpec."""
+    """What is scaled, between which numbers, and by what."""
 
     scale_target_ref: CrossVersionObjectReference = CrossVersionObjectReference()
     min_replicas: int | None = None
@@ -36,7 +36,7 @@ class HorizontalPodAutoscalerSpec(
 class HorizontalPodAutoscalerStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HorizontalPodAutoscalerStatus."""
+    """What was measured and decided."""
 
     observed_generation: int | None = None
     last_scale_time: datetime | None = None
@@ -48,7 +48,7 @@ class HorizontalPodAutoscalerStatus(
 class HorizontalPodAutoscaler(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HorizontalPodAutoscaler."""
+    """Changes the number of pods of a workload as the load changes."""
 
     resource: ClassVar[Resource] = Resource(
         "autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True
@@ -63,7 +63,7 @@ class HorizontalPodAutoscaler(
 class HorizontalPodAutoscalerList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HorizontalPodAutoscalerList."""
+    """A list of HorizontalPodAutoscaler objects."""
 
     api_version: str = field(default_factory=lambda: "autoscaling/v1")
     kind: str = field(default_factory=lambda: "HorizontalPodAutoscalerList")
@@ -74,7 +74,7 @@ class HorizontalPodAutoscalerList(
 class ScaleSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ScaleSpec."""
+    """How many are wanted."""
 
     replicas: int = 0
 
@@ -82,7 +82,7 @@ class ScaleSpec(
 class ScaleStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ScaleStatus."""
+    """How many there are."""
 
     replicas: int = 0
     selector: str = ""
@@ -91,7 +91,7 @@ class ScaleStatus(
 class Scale(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Scale."""
+    """The number of pods of a workload, for any kind of workload."""
 
     api_version: str = field(default_factory=lambda: "autoscaling/v1")
     kind: str = field(default_factory=lambda: "Scale")

@@ -15,7 +15,7 @@ from .meta_v1 import LabelSelector, ListMeta, ObjectMeta
 class MetricTarget(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """MetricTarget."""
+    """What a number should be."""
 
     type: str = ""
     value: str | None = None
@@ -26,7 +26,7 @@ class MetricTarget(
 class ContainerResourceMetricSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerResourceMetricSource."""
+    """What is measured, and the value."""
 
     name: str = ""
     target: MetricTarget = MetricTarget()
@@ -36,7 +36,7 @@ class ContainerResourceMetricSource(
 class MetricValueStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """MetricValueStatus."""
+    """What a number is."""
 
     value: str | None = None
     average_value: str | None = None
@@ -46,7 +46,7 @@ class MetricValueStatus(
 class ContainerResourceMetricStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerResourceMetricStatus."""
+    """What is measured, and the value."""
 
     name: str = ""
     current: MetricValueStatus = MetricValueStatus()
@@ -56,7 +56,7 @@ class ContainerResourceMetricStatus(
 class CrossVersionObjectReference(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CrossVersionObjectReference."""
+    """Points to an object of the same namespace."""
 
     kind: str = ""
     name: str = ""
@@ -66,7 +66,7 @@ class CrossVersionObjectReference(
 class MetricIdentifier(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """MetricIdentifier."""
+    """Which number is measured."""
 
     name: str = ""
     selector: LabelSelector | None = None
@@ -75,7 +75,7 @@ class MetricIdentifier(
 class ExternalMetricSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ExternalMetricSource."""
+    """What is measured, and the value."""
 
     metric: MetricIdentifier = MetricIdentifier()
     target: MetricTarget = MetricTarget()
@@ -84,7 +84,7 @@ class ExternalMetricSource(
 class ExternalMetricStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ExternalMetricStatus."""
+    """What is measured, and the value."""
 
     metric: MetricIdentifier = MetricIdentifier()
     current: MetricValueStatus = MetricValueStatus()
@@ -93,7 +93,7 @@ class ExternalMetricStatus(
 class HPAScalingPolicy(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HPAScalingPolicy."""
+    """How much the number may change in a time."""
 
     type: str = ""
     value: int = 0
@@ -103,7 +103,7 @@ class HPAScalingPolicy(
 class HPAScalingRules(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HPAScalingRules."""
+    """How fast the number may change in one direction."""
 
     stabilization_window_seconds: int | None = None
     select_policy: str | None = None
@@ -114,7 +114,7 @@ class HPAScalingRules(
 class ObjectMetricSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ObjectMetricSource."""
+    """What is measured, and the value."""
 
     described_object: CrossVersionObjectReference = CrossVersionObjectReference()
     target: MetricTarget = MetricTarget()
@@ -124,7 +124,7 @@ class ObjectMetricSource(
 class PodsMetricSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodsMetricSource."""
+    """What is measured, and the value."""
 
     metric: MetricIdentifier = MetricIdentifier()
     target: MetricTarget = MetricTarget()
@@ -133,7 +133,7 @@ class PodsMetricSource(
 class ResourceMetricSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ResourceMetricSource."""
+    """What is measured, and the value."""
 
     name: str = ""
     target: MetricTarget = MetricTarget()
@@ -142,7 +142,7 @@ class ResourceMetricSource(
 class MetricSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """MetricSpec."""
+    """One measurement; the member that type names is set."""
 
     type: str = ""
     object: ObjectMetricSource | None = None
@@ -155,7 +155,7 @@ class MetricSpec(
 class HorizontalPodAutoscalerBehavior(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HorizontalPodAutoscalerBehavior."""
+    """How fast the number may change."""
 
     scale_up: HPAScalingRules | None = None
     scale_down: HPAScalingRules | None = None
@@ -164,7 +164,7 @@ class HorizontalPodAutoscalerBehavior(
 class HorizontalPodAutoscalerSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HorizontalPodAutoscalerSpec."""
+    """What is scaled, between which numbers, and by what."""
 
     scale_target_ref: CrossVersionObjectReference = CrossVersionObjectReference()
     min_replicas: int | None = None
@@ -176,7 +176,7 @@ class HorizontalPodAutoscalerSpec(
 class ObjectMetricStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ObjectMetricStatus."""
+    """What is measured, and the value."""
 
     metric: MetricIdentifier = MetricIdentifier()
     current: MetricValueStatus = MetricValueStatus()
@@ -186,7 +186,7 @@ class ObjectMetricStatus(
 class PodsMetricStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodsMetricStatus."""
+    """What is measured, and the value."""
 
     metric: MetricIdentifier = MetricIdentifier()
     current: MetricValueStatus = MetricValueStatus()
@@ -195,7 +195,7 @@ class PodsMetricStatus(
 class ResourceMetricStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ResourceMetricStatus."""
+    """What is measured, and the value."""
 
     name: str = ""
     current: MetricValueStatus = MetricValueStatus()
@@ -204,7 +204,7 @@ class ResourceMetricStatus(
 class MetricStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """MetricStatus."""
+    """One measurement; the member that type names is set."""
 
     type: str = ""
     object: ObjectMetricStatus | None = None
@@ -217,7 +217,7 @@ class MetricStatus(
 class HorizontalPodAutoscalerCondition(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HorizontalPodAutoscalerCondition."""
+    """One observation about an autoscaler."""
 
     type: str = ""
     status: str = ""
@@ -229,7 +229,7 @@ class HorizontalPodAutoscalerCondition(
 class HorizontalPodAutoscalerStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HorizontalPodAutoscalerStatus."""
+    """What was measured and decided."""
 
     observed_generation: int | None = None
     last_scale_time: datetime | None = None
@@ -242,7 +242,7 @@ class HorizontalPodAutoscalerStatus(
 class HorizontalPodAutoscaler(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HorizontalPodAutoscaler."""
+    """Changes the number of pods of a workload as the load changes."""
 
     resource: ClassVar[Resource] = Resource(
         "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True
@@ -257,7 +257,7 @@ class HorizontalPodAutoscaler(
 class HorizontalPodAutoscalerList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HorizontalPodAutoscalerList."""
+    """A list of HorizontalPodAutoscaler objects."""
 
     api_version: str = field(default_factory=lambda: "autoscaling/v2")
     kind: str = field(default_factory=lambda: "HorizontalPodAutoscalerList")

@@ -16,7 +16,7 @@ from .meta_v1 import LabelSelector, ListMeta, ObjectMeta
 class PodFailurePolicyOnExitCodesRequirement(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodFailurePolicyOnExitCodesRequirement."""
+    """Matches pods by the exit codes of their containers."""
 
     container_name: str | None = None
     operator: str = ""
@@ -26,7 +26,7 @@ class PodFailurePolicyOnExitCodesRequirement(
 class PodFailurePolicyOnPodConditionsPattern(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodFailurePolicyOnPodConditionsPattern."""
+    """Matches pods that have a condition."""
 
     type: str = ""
     status: str = ""
@@ -35,7 +35,7 @@ class PodFailurePolicyOnPodConditionsPattern(
 class PodFailurePolicyRule(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodFailurePolicyRule."""
+    """One rule: what matches, and what it means."""
 
     action: str = ""
     on_exit_codes: PodFailurePolicyOnExitCodesRequirement | None = None
@@ -45,7 +45,7 @@ class PodFailurePolicyRule(
 class PodFailurePolicy(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodFailurePolicy."""
+    """What a failed pod means."""
 
     rules: tuple[PodFailurePolicyRule, ...] = ()
 
@@ -53,7 +53,7 @@ class PodFailurePolicy(
 class SuccessPolicyRule(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SuccessPolicyRule."""
+    """One way to succeed."""
 
     succeeded_indexes: str | None = None
     succeeded_count: int | None = None
@@ -62,7 +62,7 @@ class SuccessPolicyRule(
 class SuccessPolicy(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SuccessPolicy."""
+    """When a Job counts as succeeded early."""
 
     rules: tuple[SuccessPolicyRule, ...] = ()
 
@@ -70,7 +70,7 @@ class SuccessPolicy(
 class JobSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """JobSpec."""
+    """How often a pod must succeed, how many run at once, and what happens on failure."""
 
     parallelism: int | None = None
     completions: int | None = None
@@ -93,7 +93,7 @@ class JobSpec(
 class JobTemplateSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """JobTemplateSpec."""
+    """What a Job that is made looks like."""
 
     metadata: ObjectMeta = ObjectMeta()
     spec: JobSpec = JobSpec()
@@ -102,7 +102,7 @@ class JobTemplateSpec(
 class CronJobSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CronJobSpec."""
+    """When Jobs are made, and what they look like."""
 
     schedule: str = ""
     time_zone: str | None = None
@@ -117,7 +117,7 @@ class CronJobSpec(
 class CronJobStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CronJobStatus."""
+    """What ran last, and what runs now."""
 
     active: tuple[ObjectReference, ...] = ()
     last_schedule_time: datetime | None = None
@@ -127,7 +127,7 @@ class CronJobStatus(
 class CronJob(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CronJob."""
+    """Makes a Job at the times a cron expression names."""
 
     resource: ClassVar[Resource] = Resource(
         "batch", "v1", "CronJob", "cronjobs", True
@@ -142,7 +142,7 @@ class CronJob(
 class CronJobList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CronJobList."""
+    """A list of CronJob objects."""
 
     api_version: str = field(default_factory=lambda: "batch/v1")
     kind: str = field(default_factory=lambda: "CronJobList")
@@ -153,7 +153,7 @@ class CronJobList(
 class JobCondition(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """JobCondition."""
+    """One observation about a Job."""
 
     type: str = ""
     status: str = ""
@@ -166,7 +166,7 @@ class JobCondition(
 class UncountedTerminatedPods(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """UncountedTerminatedPods."""
+    """Pods that have ended and are not counted yet."""
 
     succeeded: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
@@ -175,7 +175,7 @@ class UncountedTerminatedPods(
 class JobStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """JobStatus."""
+    """How far the Job is."""
 
     conditions: tuple[JobCondition, ...] = ()
     start_time: datetime | None = None
@@ -193,7 +193,7 @@ class JobStatus(
 class Job(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Job."""
+    """Runs pods until enough of them have succeeded."""
 
     resource: ClassVar[Resource] = Resource(
         "batch", "v1", "Job", "jobs", True
@@ -208,7 +208,7 @@ class Job(
 class JobList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """JobList."""
+    """A list of Job objects."""
 
     api_version: str = field(default_factory=lambda: "batch/v1")
     kind: str = field(default_factory=lambda: "JobList")

@@ -15,7 +15,7 @@ from .meta_v1 import ListMeta, ObjectMeta
 class LeaseSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LeaseSpec."""
+    """Who holds it and until when."""
 
     holder_identity: str | None = None
     lease_duration_seconds: int | None = None
@@ -29,7 +29,7 @@ class LeaseSpec(
 class Lease(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Lease."""
+    """A claim that ends unless it is renewed; for elections and heartbeats."""
 
     resource: ClassVar[Resource] = Resource(
         "coordination.k8s.io", "v1", "Lease", "leases", True
@@ -43,7 +43,7 @@ class Lease(
 class LeaseList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LeaseList."""
+    """A list of Lease objects."""
 
     api_version: str = field(default_factory=lambda: "coordination.k8s.io/v1")
     kind: str = field(default_factory=lambda: "LeaseList")

@@ -15,7 +15,7 @@ from .meta_v1 import Condition, LabelSelector, ListMeta, ObjectMeta
 class AWSElasticBlockStoreVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """AWSElasticBlockStoreVolumeSource."""
+    """A disk of AWS."""
 
     volume_id: str = ""
     fs_type: str = ""
@@ -26,7 +26,7 @@ class AWSElasticBlockStoreVolumeSource(
 class NodeSelectorRequirement(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeSelectorRequirement."""
+    """One rule."""
 
     key: str = ""
     operator: str = ""
@@ -36,7 +36,7 @@ class NodeSelectorRequirement(
 class NodeSelectorTerm(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeSelectorTerm."""
+    """Rules that must all hold."""
 
     match_expressions: tuple[NodeSelectorRequirement, ...] = ()
     match_fields: tuple[NodeSelectorRequirement, ...] = ()
@@ -45,7 +45,7 @@ class NodeSelectorTerm(
 class NodeSelector(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeSelector."""
+    """Picks nodes."""
 
     node_selector_terms: tuple[NodeSelectorTerm, ...] = ()
 
@@ -53,7 +53,7 @@ class NodeSelector(
 class PreferredSchedulingTerm(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PreferredSchedulingTerm."""
+    """A preference and how much it counts."""
 
     weight: int = 0
     preference: NodeSelectorTerm = NodeSelectorTerm()
@@ -62,7 +62,7 @@ class PreferredSchedulingTerm(
 class NodeAffinity(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeAffinity."""
+    """Rules about the node."""
 
     required_during_scheduling_ignored_during_execution: NodeSelector | None = None
     preferred_during_scheduling_ignored_during_execution: tuple[PreferredSchedulingTerm, ...] = ()
@@ -71,7 +71,7 @@ class NodeAffinity(
 class PodAffinityTerm(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodAffinityTerm."""
+    """Some pods, and what counts as the same place."""
 
     label_selector: LabelSelector | None = None
     namespaces: tuple[str, ...] = ()
@@ -84,7 +84,7 @@ class PodAffinityTerm(
 class WeightedPodAffinityTerm(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """WeightedPodAffinityTerm."""
+    """A preference and how much it counts."""
 
     weight: int = 0
     pod_affinity_term: PodAffinityTerm = PodAffinityTerm()
@@ -93,7 +93,7 @@ class WeightedPodAffinityTerm(
 class PodAffinity(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodAffinity."""
+    """Rules about other pods."""
 
     required_during_scheduling_ignored_during_execution: tuple[PodAffinityTerm, ...] = ()
     preferred_during_scheduling_ignored_during_execution: tuple[WeightedPodAffinityTerm, ...] = ()
@@ -102,7 +102,7 @@ class PodAffinity(
 class PodAntiAffinity(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodAntiAffinity."""
+    """Rules about other pods."""
 
     required_during_scheduling_ignored_during_execution: tuple[PodAffinityTerm, ...] = ()
     preferred_during_scheduling_ignored_during_execution: tuple[WeightedPodAffinityTerm, ...] = ()
@@ -111,7 +111,7 @@ class PodAntiAffinity(
 class Affinity(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Affinity."""
+    """What a pod wants to be near to or away from."""
 
     node_affinity: NodeAffinity | None = None
     pod_affinity: PodAffinity | None = None
@@ -121,7 +121,7 @@ class Affinity(
 class AppArmorProfile(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """AppArmorProfile."""
+    """Which profile confines a container."""
 
     type: str = ""
     localhost_profile: str | None = None
@@ -130,7 +130,7 @@ class AppArmorProfile(
 class AttachedVolume(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """AttachedVolume."""
+    """A volume attached to a node."""
 
     name: str = ""
     device_path: str = ""
@@ -139,7 +139,7 @@ class AttachedVolume(
 class AzureDiskVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """AzureDiskVolumeSource."""
+    """A disk of Azure."""
 
     disk_name: str = ""
     disk_uri: str = ""
@@ -152,7 +152,7 @@ class AzureDiskVolumeSource(
 class AzureFilePersistentVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """AzureFilePersistentVolumeSource."""
+    """A file share of Azure."""
 
     secret_name: str = ""
     share_name: str = ""
@@ -163,7 +163,7 @@ class AzureFilePersistentVolumeSource(
 class AzureFileVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """AzureFileVolumeSource."""
+    """A file share of Azure."""
 
     secret_name: str = ""
     share_name: str = ""
@@ -173,7 +173,7 @@ class AzureFileVolumeSource(
 class ObjectReference(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ObjectReference."""
+    """Points to an object."""
 
     kind: str = ""
     namespace: str = ""
@@ -187,7 +187,7 @@ class ObjectReference(
 class Binding(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Binding."""
+    """Puts a pod on a node; posted by schedulers."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "Binding", "bindings", True
@@ -201,7 +201,7 @@ class Binding(
 class SecretReference(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SecretReference."""
+    """Points to a Secret."""
 
     name: str = ""
     namespace: str = ""
@@ -210,7 +210,7 @@ class SecretReference(
 class CSIPersistentVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CSIPersistentVolumeSource."""
+    """Storage of a CSI driver."""
 
     driver: str = ""
     volume_handle: str = ""
@@ -227,7 +227,7 @@ class CSIPersistentVolumeSource(
 class LocalObjectReference(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LocalObjectReference."""
+    """Points to an object of the same namespace."""
 
     name: str = ""
 
@@ -235,7 +235,7 @@ class LocalObjectReference(
 class CSIVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CSIVolumeSource."""
+    """Storage of a CSI driver that lives as long as the pod."""
 
     driver: str = ""
     read_only: bool | None = None
@@ -247,7 +247,7 @@ class CSIVolumeSource(
 class Capabilities(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Capabilities."""
+    """Linux capabilities."""
 
     add: tuple[str, ...] = ()
     drop: tuple[str, ...] = ()
@@ -256,7 +256,7 @@ class Capabilities(
 class CephFSPersistentVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CephFSPersistentVolumeSource."""
+    """A Ceph file system; no longer supported."""
 
     monitors: tuple[str, ...] = ()
     path: str = ""
@@ -269,7 +269,7 @@ class CephFSPersistentVolumeSource(
 class CephFSVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CephFSVolumeSource."""
+    """A Ceph file system; no longer supported."""
 
     monitors: tuple[str, ...] = ()
     path: str = ""
@@ -282,7 +282,7 @@ class CephFSVolumeSource(
 class CinderPersistentVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CinderPersistentVolumeSource."""
+    """A disk of OpenStack."""
 
     volume_id: str = ""
     fs_type: str = ""
@@ -293,7 +293,7 @@ class CinderPersistentVolumeSource(
 class CinderVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CinderVolumeSource."""
+    """A disk of OpenStack."""
 
     volume_id: str = ""
     fs_type: str = ""
@@ -304,7 +304,7 @@ class CinderVolumeSource(
 class ClientIPConfig(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ClientIPConfig."""
+    """Settings of affinity by address."""
 
     timeout_seconds: int | None = None
 
@@ -312,7 +312,7 @@ class ClientIPConfig(
 class ClusterTrustBundleProjection(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ClusterTrustBundleProjection."""
+    """Certificates of cluster trust bundles as one file."""
 
     name: str | None = None
     signer_name: str | None = None
@@ -324,7 +324,7 @@ class ClusterTrustBundleProjection(
 class ComponentCondition(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ComponentCondition."""
+    """One observation about a component."""
 
     type: str = ""
     status: str = ""
@@ -335,7 +335,7 @@ class ComponentCondition(
 class ComponentStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ComponentStatus."""
+    """Health of a control plane component; no longer kept up to date."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "ComponentStatus", "componentstatuses", False
@@ -349,7 +349,7 @@ class ComponentStatus(
 class ComponentStatusList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ComponentStatusList."""
+    """A list of ComponentStatus objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "ComponentStatusList")
@@ -360,7 +360,7 @@ class ComponentStatusList(
 class ConfigMap(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ConfigMap."""
+    """Configuration as keys and values."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "ConfigMap", "configmaps", True
@@ -376,7 +376,7 @@ class ConfigMap(
 class ConfigMapEnvSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ConfigMapEnvSource."""
+    """The object whose keys become variables."""
 
     name: str = ""
     optional: bool | None = None
@@ -385,7 +385,7 @@ class ConfigMapEnvSource(
 class ConfigMapKeySelector(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ConfigMapKeySelector."""
+    """One key of an object."""
 
     name: str = ""
     key: str = ""
@@ -395,7 +395,7 @@ class ConfigMapKeySelector(
 class ConfigMapList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ConfigMapList."""
+    """A list of ConfigMap objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "ConfigMapList")
@@ -406,7 +406,7 @@ class ConfigMapList(
 class ConfigMapNodeConfigSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ConfigMapNodeConfigSource."""
+    """No longer used: a ConfigMap with a node's settings."""
 
     namespace: str = ""
     name: str = ""
@@ -418,7 +418,7 @@ class ConfigMapNodeConfigSource(
 class KeyToPath(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """KeyToPath."""
+    """One key as a file."""
 
     key: str = ""
     path: str = ""
@@ -428,7 +428,7 @@ class KeyToPath(
 class ConfigMapProjection(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ConfigMapProjection."""
+    """The keys of an object as files."""
 
     name: str = ""
     items: tuple[KeyToPath, ...] = ()
@@ -438,7 +438,7 @@ class ConfigMapProjection(
 class ConfigMapVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ConfigMapVolumeSource."""
+    """The keys of a ConfigMap as files."""
 
     name: str = ""
     items: tuple[KeyToPath, ...] = ()
@@ -449,7 +449,7 @@ class ConfigMapVolumeSource(
 class ContainerPort(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerPort."""
+    """A port a container listens on."""
 
     name: str = ""
     host_port: int = 0
@@ -461,7 +461,7 @@ class ContainerPort(
 class SecretEnvSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SecretEnvSource."""
+    """The object whose keys become variables."""
 
     name: str = ""
     optional: bool | None = None
@@ -470,7 +470,7 @@ class SecretEnvSource(
 class EnvFromSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EnvFromSource."""
+    """An object whose keys all become environment variables."""
 
     prefix: str = ""
     config_map_ref: ConfigMapEnvSource | None = None
@@ -480,7 +480,7 @@ class EnvFromSource(
 class ObjectFieldSelector(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ObjectFieldSelector."""
+    """A field of the pod."""
 
     api_version: str = ""
     field_path: str = ""
@@ -489,7 +489,7 @@ class ObjectFieldSelector(
 class ResourceFieldSelector(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ResourceFieldSelector."""
+    """A request or limit of a container."""
 
     container_name: str = ""
     resource: str = ""
@@ -499,7 +499,7 @@ class ResourceFieldSelector(
 class SecretKeySelector(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SecretKeySelector."""
+    """One key of an object."""
 
     name: str = ""
     key: str = ""
@@ -509,7 +509,7 @@ class SecretKeySelector(
 class FileKeySelector(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """FileKeySelector."""
+    """One key in a file of variables."""
 
     volume_name: str = ""
     path: str = ""
@@ -520,7 +520,7 @@ class FileKeySelector(
 class EnvVarSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EnvVarSource."""
+    """Where a variable's value comes from; exactly one member is set."""
 
     field_ref: ObjectFieldSelector | None = None
     resource_field_ref: ResourceFieldSelector | None = None
@@ -532,7 +532,7 @@ class EnvVarSource(
 class EnvVar(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EnvVar."""
+    """One environment variable."""
 
     name: str = ""
     value: str = ""
@@ -542,7 +542,7 @@ class EnvVar(
 class ResourceClaim(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ResourceClaim."""
+    """A device claim used by a container."""
 
     name: str = ""
     request: str = ""
@@ -551,7 +551,7 @@ class ResourceClaim(
 class ResourceRequirements(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ResourceRequirements."""
+    """What a container needs and what it may use."""
 
     limits: dict[str, str] = {}
     requests: dict[str, str] = {}
@@ -561,7 +561,7 @@ class ResourceRequirements(
 class ContainerResizePolicy(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerResizePolicy."""
+    """What a change of one resource needs."""
 
     resource_name: str = ""
     restart_policy: str = ""
@@ -570,7 +570,7 @@ class ContainerResizePolicy(
 class ContainerRestartRuleOnExitCodes(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerRestartRuleOnExitCodes."""
+    """Exit codes."""
 
     operator: str = ""
     values: tuple[int, ...] = ()
@@ -579,7 +579,7 @@ class ContainerRestartRuleOnExitCodes(
 class ContainerRestartRule(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerRestartRule."""
+    """What to do when the container ends in a certain way."""
 
     action: str = ""
     exit_codes: ContainerRestartRuleOnExitCodes | None = None
@@ -588,7 +588,7 @@ class ContainerRestartRule(
 class VolumeMount(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeMount."""
+    """Where a volume appears in a container."""
 
     name: str = ""
     read_only: bool = False
@@ -602,7 +602,7 @@ class VolumeMount(
 class VolumeDevice(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeDevice."""
+    """Where a block device appears in a container."""
 
     name: str = ""
     device_path: str = ""
@@ -611,7 +611,7 @@ class VolumeDevice(
 class ExecAction(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ExecAction."""
+    """A command run in the container."""
 
     command: tuple[str, ...] = ()
 
@@ -619,7 +619,7 @@ class ExecAction(
 class HTTPHeader(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HTTPHeader."""
+    """One header."""
 
     name: str = ""
     value: str = ""
@@ -628,7 +628,7 @@ class HTTPHeader(
 class HTTPGetAction(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HTTPGetAction."""
+    """An HTTP GET."""
 
     path: str = ""
     port: int | str | None = None
@@ -640,7 +640,7 @@ class HTTPGetAction(
 class TCPSocketAction(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TCPSocketAction."""
+    """A TCP connection."""
 
     port: int | str | None = None
     host: str = ""
@@ -649,7 +649,7 @@ class TCPSocketAction(
 class GRPCAction(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """GRPCAction."""
+    """A call of the gRPC health service."""
 
     port: int = 0
     service: str | None = None
@@ -658,7 +658,7 @@ class GRPCAction(
 class Probe(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Probe."""
+    """How a container is checked."""
 
     exec: ExecAction | None = None
     http_get: HTTPGetAction | None = None
@@ -675,7 +675,7 @@ class Probe(
 class SleepAction(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SleepAction."""
+    """A pause."""
 
     seconds: int = 0
 
@@ -683,7 +683,7 @@ class SleepAction(
 class LifecycleHandler(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LifecycleHandler."""
+    """What an action does; exactly one member is set."""
 
     exec: ExecAction | None = None
     http_get: HTTPGetAction | None = None
@@ -694,7 +694,7 @@ class LifecycleHandler(
 class Lifecycle(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Lifecycle."""
+    """Actions around a container's life."""
 
     post_start: LifecycleHandler | None = None
     pre_stop: LifecycleHandler | None = None
@@ -704,7 +704,7 @@ class Lifecycle(
 class SELinuxOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SELinuxOptions."""
+    """Parts of an SELinux label."""
 
     user: str = ""
     role: str = ""
@@ -715,7 +715,7 @@ class SELinuxOptions(
 class WindowsSecurityContextOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """WindowsSecurityContextOptions."""
+    """Settings for containers on Windows."""
 
     gmsa_credential_spec_name: str | None = None
     gmsa_credential_spec: str | None = None
@@ -726,7 +726,7 @@ class WindowsSecurityContextOptions(
 class SeccompProfile(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SeccompProfile."""
+    """Which profile confines a container."""
 
     type: str = ""
     localhost_profile: str | None = None
@@ -735,7 +735,7 @@ class SeccompProfile(
 class SecurityContext(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SecurityContext."""
+    """Security settings for one container; they go before those of the pod."""
 
     capabilities: Capabilities | None = None
     privileged: bool | None = None
@@ -754,7 +754,7 @@ class SecurityContext(
 class Container(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Container."""
+    """One container: its image, its command, and what it gets."""
 
     name: str = ""
     image: str = ""
@@ -786,7 +786,7 @@ class Container(
 class ContainerExtendedResourceRequest(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerExtendedResourceRequest."""
+    """Which request of a claim stands for an extended resource of a container."""
 
     container_name: str = ""
     resource_name: str = ""
@@ -796,7 +796,7 @@ class ContainerExtendedResourceRequest(
 class ContainerImage(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerImage."""
+    """An image on a node."""
 
     names: tuple[str, ...] = ()
     size_bytes: int = 0
@@ -805,7 +805,7 @@ class ContainerImage(
 class ContainerStateWaiting(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerStateWaiting."""
+    """A container that has not started."""
 
     reason: str = ""
     message: str = ""
@@ -814,7 +814,7 @@ class ContainerStateWaiting(
 class ContainerStateRunning(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerStateRunning."""
+    """A container that runs."""
 
     started_at: datetime | None = None
 
@@ -822,7 +822,7 @@ class ContainerStateRunning(
 class ContainerStateTerminated(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerStateTerminated."""
+    """A container that has ended."""
 
     exit_code: int = 0
     signal: int = 0
@@ -836,7 +836,7 @@ class ContainerStateTerminated(
 class ContainerState(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerState."""
+    """What a container is doing; exactly one member is set."""
 
     waiting: ContainerStateWaiting | None = None
     running: ContainerStateRunning | None = None
@@ -846,7 +846,7 @@ class ContainerState(
 class ImageVolumeStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ImageVolumeStatus."""
+    """About an image volume."""
 
     image_ref: str = ""
 
@@ -854,7 +854,7 @@ class ImageVolumeStatus(
 class VolumeStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeStatus."""
+    """More about a mounted volume."""
 
     image: ImageVolumeStatus | None = None
 
@@ -862,7 +862,7 @@ class VolumeStatus(
 class VolumeMountStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeMountStatus."""
+    """How a volume is mounted."""
 
     name: str = ""
     mount_path: str = ""
@@ -874,7 +874,7 @@ class VolumeMountStatus(
 class LinuxContainerUser(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LinuxContainerUser."""
+    """Ids of a container's first process."""
 
     uid: int = 0
     gid: int = 0
@@ -884,7 +884,7 @@ class LinuxContainerUser(
 class ContainerUser(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerUser."""
+    """User a container runs as."""
 
     linux: LinuxContainerUser | None = None
 
@@ -892,7 +892,7 @@ class ContainerUser(
 class ResourceHealth(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ResourceHealth."""
+    """How one device is."""
 
     resource_id: str = ""
     health: str = ""
@@ -902,7 +902,7 @@ class ResourceHealth(
 class ResourceStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ResourceStatus."""
+    """How the devices of one resource are."""
 
     name: str = ""
     resources: tuple[ResourceHealth, ...] = ()
@@ -911,7 +911,7 @@ class ResourceStatus(
 class ContainerStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ContainerStatus."""
+    """How one container is."""
 
     name: str = ""
     state: ContainerState = ContainerState()
@@ -933,7 +933,7 @@ class ContainerStatus(
 class DaemonEndpoint(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DaemonEndpoint."""
+    """Where one agent listens."""
 
     port: int = field(default=0, name="Port")
 
@@ -941,7 +941,7 @@ class DaemonEndpoint(
 class DownwardAPIVolumeFile(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DownwardAPIVolumeFile."""
+    """One field as a file."""
 
     path: str = ""
     field_ref: ObjectFieldSelector | None = None
@@ -952,7 +952,7 @@ class DownwardAPIVolumeFile(
 class DownwardAPIProjection(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DownwardAPIProjection."""
+    """Fields of the pod as files."""
 
     items: tuple[DownwardAPIVolumeFile, ...] = ()
 
@@ -960,7 +960,7 @@ class DownwardAPIProjection(
 class DownwardAPIVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DownwardAPIVolumeSource."""
+    """Fields of the pod as files."""
 
     items: tuple[DownwardAPIVolumeFile, ...] = ()
     default_mode: int | None = None
@@ -969,7 +969,7 @@ class DownwardAPIVolumeSource(
 class EmptyDirVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EmptyDirVolumeSource."""
+    """A directory that is made with the pod and deleted with it."""
 
     medium: str = ""
     size_limit: str | None = None
@@ -978,7 +978,7 @@ class EmptyDirVolumeSource(
 class EndpointAddress(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EndpointAddress."""
+    """One address."""
 
     ip: str = ""
     hostname: str = ""
@@ -989,7 +989,7 @@ class EndpointAddress(
 class EndpointPort(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EndpointPort."""
+    """One port of the addresses."""
 
     name: str = ""
     port: int = 0
@@ -1000,7 +1000,7 @@ class EndpointPort(
 class EndpointSubset(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EndpointSubset."""
+    """Addresses that all have the same ports."""
 
     addresses: tuple[EndpointAddress, ...] = ()
     not_ready_addresses: tuple[EndpointAddress, ...] = ()
@@ -1010,7 +1010,7 @@ class EndpointSubset(
 class Endpoints(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Endpoints."""
+    """The addresses behind a service; older form of EndpointSlice."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "Endpoints", "endpoints", True
@@ -1024,7 +1024,7 @@ class Endpoints(
 class EndpointsList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EndpointsList."""
+    """A list of Endpoints objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "EndpointsList")
@@ -1035,7 +1035,7 @@ class EndpointsList(
 class EphemeralContainer(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EphemeralContainer."""
+    """A container added to a running pod for debugging; it is never restarted and has no guarantees."""
 
     name: str = ""
     image: str = ""
@@ -1068,7 +1068,7 @@ class EphemeralContainer(
 class EphemeralContainerCommon(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EphemeralContainerCommon."""
+    """One container: its image, its command, and what it gets."""
 
     name: str = ""
     image: str = ""
@@ -1100,7 +1100,7 @@ class EphemeralContainerCommon(
 class VolumeResourceRequirements(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeResourceRequirements."""
+    """How much storage is needed."""
 
     limits: dict[str, str] = {}
     requests: dict[str, str] = {}
@@ -1109,7 +1109,7 @@ class VolumeResourceRequirements(
 class TypedLocalObjectReference(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TypedLocalObjectReference."""
+    """Points to an object of any kind."""
 
     api_group: str | None = None
     kind: str = ""
@@ -1119,7 +1119,7 @@ class TypedLocalObjectReference(
 class TypedObjectReference(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TypedObjectReference."""
+    """Points to an object of any kind."""
 
     api_group: str | None = None
     kind: str = ""
@@ -1130,7 +1130,7 @@ class TypedObjectReference(
 class PersistentVolumeClaimSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PersistentVolumeClaimSpec."""
+    """What storage is wanted."""
 
     access_modes: tuple[str, ...] = ()
     selector: LabelSelector | None = None
@@ -1146,7 +1146,7 @@ class PersistentVolumeClaimSpec(
 class PersistentVolumeClaimTemplate(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PersistentVolumeClaimTemplate."""
+    """What a claim that is made looks like."""
 
     metadata: ObjectMeta = ObjectMeta()
     spec: PersistentVolumeClaimSpec = PersistentVolumeClaimSpec()
@@ -1155,7 +1155,7 @@ class PersistentVolumeClaimTemplate(
 class EphemeralVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EphemeralVolumeSource."""
+    """A claim made for this pod."""
 
     volume_claim_template: PersistentVolumeClaimTemplate | None = None
 
@@ -1163,7 +1163,7 @@ class EphemeralVolumeSource(
 class EventSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EventSource."""
+    """Who reports an event."""
 
     component: str = ""
     host: str = ""
@@ -1172,7 +1172,7 @@ class EventSource(
 class EventSeries(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EventSeries."""
+    """Repetitions of an event."""
 
     count: int = 0
     last_observed_time: datetime | None = None
@@ -1181,7 +1181,7 @@ class EventSeries(
 class Event(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Event."""
+    """Something that happened to an object; kept for a while."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "Event", "events", True
@@ -1208,7 +1208,7 @@ class Event(
 class EventList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EventList."""
+    """A list of Event objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "EventList")
@@ -1219,7 +1219,7 @@ class EventList(
 class FCVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """FCVolumeSource."""
+    """A disk reached by Fibre Channel."""
 
     target_wwns: tuple[str, ...] = ()
     lun: int | None = None
@@ -1231,7 +1231,7 @@ class FCVolumeSource(
 class FlexPersistentVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """FlexPersistentVolumeSource."""
+    """A volume of a FlexVolume driver."""
 
     driver: str = ""
     fs_type: str = ""
@@ -1243,7 +1243,7 @@ class FlexPersistentVolumeSource(
 class FlexVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """FlexVolumeSource."""
+    """A volume of a FlexVolume driver."""
 
     driver: str = ""
     fs_type: str = ""
@@ -1255,7 +1255,7 @@ class FlexVolumeSource(
 class FlockerVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """FlockerVolumeSource."""
+    """A Flocker volume; no longer supported."""
 
     dataset_name: str = ""
     dataset_uuid: str = ""
@@ -1264,7 +1264,7 @@ class FlockerVolumeSource(
 class GCEPersistentDiskVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """GCEPersistentDiskVolumeSource."""
+    """A disk of Google Compute Engine."""
 
     pd_name: str = ""
     fs_type: str = ""
@@ -1275,7 +1275,7 @@ class GCEPersistentDiskVolumeSource(
 class GitRepoVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """GitRepoVolumeSource."""
+    """A git checkout; no longer supported."""
 
     repository: str = ""
     revision: str = ""
@@ -1285,7 +1285,7 @@ class GitRepoVolumeSource(
 class GlusterfsPersistentVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """GlusterfsPersistentVolumeSource."""
+    """A GlusterFS volume; no longer supported."""
 
     endpoints: str = ""
     path: str = ""
@@ -1296,7 +1296,7 @@ class GlusterfsPersistentVolumeSource(
 class GlusterfsVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """GlusterfsVolumeSource."""
+    """A GlusterFS volume; no longer supported."""
 
     endpoints: str = ""
     path: str = ""
@@ -1306,7 +1306,7 @@ class GlusterfsVolumeSource(
 class HostAlias(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HostAlias."""
+    """One line of /etc/hosts."""
 
     ip: str = ""
     hostnames: tuple[str, ...] = ()
@@ -1315,7 +1315,7 @@ class HostAlias(
 class HostIP(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HostIP."""
+    """An IP address."""
 
     ip: str = ""
 
@@ -1323,7 +1323,7 @@ class HostIP(
 class HostPathVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HostPathVolumeSource."""
+    """A file or directory of the node."""
 
     path: str = ""
     type: str | None = None
@@ -1332,7 +1332,7 @@ class HostPathVolumeSource(
 class ISCSIPersistentVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ISCSIPersistentVolumeSource."""
+    """A disk reached by iSCSI."""
 
     target_portal: str = ""
     iqn: str = ""
@@ -1350,7 +1350,7 @@ class ISCSIPersistentVolumeSource(
 class ISCSIVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ISCSIVolumeSource."""
+    """A disk reached by iSCSI."""
 
     target_portal: str = ""
     iqn: str = ""
@@ -1368,7 +1368,7 @@ class ISCSIVolumeSource(
 class ImageVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ImageVolumeSource."""
+    """The files of an image."""
 
     reference: str = ""
     pull_policy: str = ""
@@ -1377,7 +1377,7 @@ class ImageVolumeSource(
 class LimitRangeItem(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LimitRangeItem."""
+    """Limits for one type of object."""
 
     type: str = ""
     max: dict[str, str] = {}
@@ -1390,7 +1390,7 @@ class LimitRangeItem(
 class LimitRangeSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LimitRangeSpec."""
+    """The limits."""
 
     limits: tuple[LimitRangeItem, ...] = ()
 
@@ -1398,7 +1398,7 @@ class LimitRangeSpec(
 class LimitRange(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LimitRange."""
+    """Limits and defaults for what single objects of a namespace use."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "LimitRange", "limitranges", True
@@ -1412,7 +1412,7 @@ class LimitRange(
 class LimitRangeList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LimitRangeList."""
+    """A list of LimitRange objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "LimitRangeList")
@@ -1423,7 +1423,7 @@ class LimitRangeList(
 class List(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """List."""
+    """Objects of any kind together."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "List")
@@ -1434,7 +1434,7 @@ class List(
 class PortStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PortStatus."""
+    """State of one port."""
 
     port: int = 0
     protocol: str = ""
@@ -1444,7 +1444,7 @@ class PortStatus(
 class LoadBalancerIngress(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LoadBalancerIngress."""
+    """One address of a load balancer."""
 
     ip: str = ""
     hostname: str = ""
@@ -1455,7 +1455,7 @@ class LoadBalancerIngress(
 class LoadBalancerStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LoadBalancerStatus."""
+    """Where the load balancer is reached."""
 
     ingress: tuple[LoadBalancerIngress, ...] = ()
 
@@ -1463,7 +1463,7 @@ class LoadBalancerStatus(
 class LocalVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LocalVolumeSource."""
+    """A disk or directory of one node."""
 
     path: str = ""
     fs_type: str | None = None
@@ -1472,7 +1472,7 @@ class LocalVolumeSource(
 class ModifyVolumeStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ModifyVolumeStatus."""
+    """How far a change of a volume's attributes is."""
 
     target_volume_attributes_class_name: str = ""
     status: str = ""
@@ -1481,7 +1481,7 @@ class ModifyVolumeStatus(
 class NFSVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NFSVolumeSource."""
+    """A share of an NFS server."""
 
     server: str = ""
     path: str = ""
@@ -1491,7 +1491,7 @@ class NFSVolumeSource(
 class NamespaceSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NamespaceSpec."""
+    """Settings of a namespace."""
 
     finalizers: tuple[str, ...] = ()
 
@@ -1499,7 +1499,7 @@ class NamespaceSpec(
 class NamespaceCondition(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NamespaceCondition."""
+    """One observation about the object."""
 
     type: str = ""
     status: str = ""
@@ -1511,7 +1511,7 @@ class NamespaceCondition(
 class NamespaceStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NamespaceStatus."""
+    """State of a namespace."""
 
     phase: str = ""
     conditions: tuple[NamespaceCondition, ...] = ()
@@ -1520,7 +1520,7 @@ class NamespaceStatus(
 class Namespace(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Namespace."""
+    """Divides the cluster: names are unique within it, and rights and quotas apply to it."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "Namespace", "namespaces", False
@@ -1535,7 +1535,7 @@ class Namespace(
 class NamespaceList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NamespaceList."""
+    """A list of Namespace objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "NamespaceList")
@@ -1546,7 +1546,7 @@ class NamespaceList(
 class Taint(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Taint."""
+    """Keeps pods off a node unless they tolerate it."""
 
     key: str = ""
     value: str = ""
@@ -1557,7 +1557,7 @@ class Taint(
 class NodeConfigSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeConfigSource."""
+    """No longer used: where a node's settings came from."""
 
     config_map: ConfigMapNodeConfigSource | None = None
 
@@ -1565,7 +1565,7 @@ class NodeConfigSource(
 class NodeSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeSpec."""
+    """Settings of a node."""
 
     pod_cidr: str = ""
     pod_cidrs: tuple[str, ...] = ()
@@ -1579,7 +1579,7 @@ class NodeSpec(
 class NodeCondition(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeCondition."""
+    """One observation about a node."""
 
     type: str = ""
     status: str = ""
@@ -1592,7 +1592,7 @@ class NodeCondition(
 class NodeAddress(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeAddress."""
+    """One address of a node."""
 
     type: str = ""
     address: str = ""
@@ -1601,7 +1601,7 @@ class NodeAddress(
 class NodeDaemonEndpoints(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeDaemonEndpoints."""
+    """Where the node's agents listen."""
 
     kubelet_endpoint: DaemonEndpoint = DaemonEndpoint()
 
@@ -1609,7 +1609,7 @@ class NodeDaemonEndpoints(
 class NodeSwapStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeSwapStatus."""
+    """A node's swap space."""
 
     capacity: int | None = None
 
@@ -1617,7 +1617,7 @@ class NodeSwapStatus(
 class NodeSystemInfo(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeSystemInfo."""
+    """A node's identity and versions."""
 
     machine_id: str = ""
     system_uuid: str = ""
@@ -1635,7 +1635,7 @@ class NodeSystemInfo(
 class NodeConfigStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeConfigStatus."""
+    """No longer used: which settings a node had."""
 
     assigned: NodeConfigSource | None = None
     active: NodeConfigSource | None = None
@@ -1646,7 +1646,7 @@ class NodeConfigStatus(
 class NodeRuntimeHandlerFeatures(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeRuntimeHandlerFeatures."""
+    """What a way to run containers can do."""
 
     recursive_read_only_mounts: bool | None = None
     user_namespaces: bool | None = None
@@ -1655,7 +1655,7 @@ class NodeRuntimeHandlerFeatures(
 class NodeRuntimeHandler(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeRuntimeHandler."""
+    """One way to run containers on a node."""
 
     name: str = ""
     features: NodeRuntimeHandlerFeatures | None = None
@@ -1664,7 +1664,7 @@ class NodeRuntimeHandler(
 class NodeFeatures(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeFeatures."""
+    """What a node's container runtime can do."""
 
     supplemental_groups_policy: bool | None = None
 
@@ -1672,7 +1672,7 @@ class NodeFeatures(
 class NodeStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeStatus."""
+    """What a node offers and how it is."""
 
     capacity: dict[str, str] = {}
     allocatable: dict[str, str] = {}
@@ -1693,7 +1693,7 @@ class NodeStatus(
 class Node(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Node."""
+    """A machine that runs pods."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "Node", "nodes", False
@@ -1708,7 +1708,7 @@ class Node(
 class NodeAllocatableResourceClaimStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeAllocatableResourceClaimStatus."""
+    """What a claim takes of the node's own resources."""
 
     resource_claim_name: str = ""
     containers: tuple[str, ...] = ()
@@ -1718,7 +1718,7 @@ class NodeAllocatableResourceClaimStatus(
 class NodeList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeList."""
+    """A list of Node objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "NodeList")
@@ -1729,7 +1729,7 @@ class NodeList(
 class NodeProxyOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NodeProxyOptions."""
+    """Options for a proxied request."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "NodeProxyOptions")
@@ -1739,7 +1739,7 @@ class NodeProxyOptions(
 class RBDPersistentVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """RBDPersistentVolumeSource."""
+    """A block device of Ceph; no longer supported."""
 
     monitors: tuple[str, ...] = ()
     image: str = ""
@@ -1754,7 +1754,7 @@ class RBDPersistentVolumeSource(
 class VsphereVirtualDiskVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VsphereVirtualDiskVolumeSource."""
+    """A disk of vSphere."""
 
     volume_path: str = ""
     fs_type: str = ""
@@ -1765,7 +1765,7 @@ class VsphereVirtualDiskVolumeSource(
 class QuobyteVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """QuobyteVolumeSource."""
+    """A Quobyte volume; no longer supported."""
 
     registry: str = ""
     volume: str = ""
@@ -1778,7 +1778,7 @@ class QuobyteVolumeSource(
 class PhotonPersistentDiskVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PhotonPersistentDiskVolumeSource."""
+    """A disk of Photon; no longer supported."""
 
     pd_id: str = ""
     fs_type: str = ""
@@ -1787,7 +1787,7 @@ class PhotonPersistentDiskVolumeSource(
 class PortworxVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PortworxVolumeSource."""
+    """A Portworx volume."""
 
     volume_id: str = ""
     fs_type: str = ""
@@ -1797,7 +1797,7 @@ class PortworxVolumeSource(
 class ScaleIOPersistentVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ScaleIOPersistentVolumeSource."""
+    """A ScaleIO volume; no longer supported."""
 
     gateway: str = ""
     system: str = ""
@@ -1814,7 +1814,7 @@ class ScaleIOPersistentVolumeSource(
 class StorageOSPersistentVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StorageOSPersistentVolumeSource."""
+    """A StorageOS volume; no longer supported."""
 
     volume_name: str = ""
     volume_namespace: str = ""
@@ -1826,7 +1826,7 @@ class StorageOSPersistentVolumeSource(
 class VolumeNodeAffinity(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeNodeAffinity."""
+    """Nodes a volume can be reached from."""
 
     required: NodeSelector | None = None
 
@@ -1834,7 +1834,7 @@ class VolumeNodeAffinity(
 class PersistentVolumeSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PersistentVolumeSpec."""
+    """What the storage is and who may use it."""
 
     capacity: dict[str, str] = {}
     gce_persistent_disk: GCEPersistentDiskVolumeSource | None = None
@@ -1872,7 +1872,7 @@ class PersistentVolumeSpec(
 class PersistentVolumeStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PersistentVolumeStatus."""
+    """State of the storage."""
 
     phase: str = ""
     message: str = ""
@@ -1883,7 +1883,7 @@ class PersistentVolumeStatus(
 class PersistentVolume(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PersistentVolume."""
+    """A piece of storage in the cluster."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "PersistentVolume", "persistentvolumes", False
@@ -1898,7 +1898,7 @@ class PersistentVolume(
 class PersistentVolumeClaimCondition(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PersistentVolumeClaimCondition."""
+    """One observation about the object."""
 
     type: str = ""
     status: str = ""
@@ -1911,7 +1911,7 @@ class PersistentVolumeClaimCondition(
 class PersistentVolumeClaimStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PersistentVolumeClaimStatus."""
+    """What the claim has got."""
 
     phase: str = ""
     access_modes: tuple[str, ...] = ()
@@ -1926,7 +1926,7 @@ class PersistentVolumeClaimStatus(
 class PersistentVolumeClaim(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PersistentVolumeClaim."""
+    """A request for storage."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", True
@@ -1941,7 +1941,7 @@ class PersistentVolumeClaim(
 class PersistentVolumeClaimList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PersistentVolumeClaimList."""
+    """A list of PersistentVolumeClaim objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "PersistentVolumeClaimList")
@@ -1952,7 +1952,7 @@ class PersistentVolumeClaimList(
 class PersistentVolumeClaimVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PersistentVolumeClaimVolumeSource."""
+    """Storage that a claim has got."""
 
     claim_name: str = ""
     read_only: bool = False
@@ -1961,7 +1961,7 @@ class PersistentVolumeClaimVolumeSource(
 class PersistentVolumeList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PersistentVolumeList."""
+    """A list of PersistentVolume objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "PersistentVolumeList")
@@ -1972,7 +1972,7 @@ class PersistentVolumeList(
 class PersistentVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PersistentVolumeSource."""
+    """What the storage is; exactly one member is set."""
 
     gce_persistent_disk: GCEPersistentDiskVolumeSource | None = None
     aws_elastic_block_store: AWSElasticBlockStoreVolumeSource | None = None
@@ -2001,7 +2001,7 @@ class PersistentVolumeSource(
 class SecretVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SecretVolumeSource."""
+    """The keys of a Secret as files."""
 
     secret_name: str = ""
     items: tuple[KeyToPath, ...] = ()
@@ -2012,7 +2012,7 @@ class SecretVolumeSource(
 class RBDVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """RBDVolumeSource."""
+    """A block device of Ceph; no longer supported."""
 
     monitors: tuple[str, ...] = ()
     image: str = ""
@@ -2027,7 +2027,7 @@ class RBDVolumeSource(
 class SecretProjection(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SecretProjection."""
+    """The keys of an object as files."""
 
     name: str = ""
     items: tuple[KeyToPath, ...] = ()
@@ -2037,7 +2037,7 @@ class SecretProjection(
 class ServiceAccountTokenProjection(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServiceAccountTokenProjection."""
+    """A token of the pod's ServiceAccount."""
 
     audience: str = ""
     expiration_seconds: int | None = None
@@ -2047,7 +2047,7 @@ class ServiceAccountTokenProjection(
 class PodCertificateProjection(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodCertificateProjection."""
+    """A private key and a certificate chain made for the pod."""
 
     signer_name: str = ""
     key_type: str = ""
@@ -2061,7 +2061,7 @@ class PodCertificateProjection(
 class VolumeProjection(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeProjection."""
+    """One source of a projected volume; exactly one member is set."""
 
     secret: SecretProjection | None = None
     downward_api: DownwardAPIProjection | None = None
@@ -2074,7 +2074,7 @@ class VolumeProjection(
 class ProjectedVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ProjectedVolumeSource."""
+    """Several sources in one directory."""
 
     sources: tuple[VolumeProjection, ...] = ()
     default_mode: int | None = None
@@ -2083,7 +2083,7 @@ class ProjectedVolumeSource(
 class ScaleIOVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ScaleIOVolumeSource."""
+    """A ScaleIO volume; no longer supported."""
 
     gateway: str = ""
     system: str = ""
@@ -2100,7 +2100,7 @@ class ScaleIOVolumeSource(
 class StorageOSVolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StorageOSVolumeSource."""
+    """A StorageOS volume; no longer supported."""
 
     volume_name: str = ""
     volume_namespace: str = ""
@@ -2112,7 +2112,7 @@ class StorageOSVolumeSource(
 class Volume(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Volume."""
+    """A directory or device that containers of a pod can mount."""
 
     name: str = ""
     host_path: HostPathVolumeSource | None = None
@@ -2150,7 +2150,7 @@ class Volume(
 class Sysctl(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Sysctl."""
+    """One kernel parameter."""
 
     name: str = ""
     value: str = ""
@@ -2159,7 +2159,7 @@ class Sysctl(
 class PodSecurityContext(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodSecurityContext."""
+    """Security settings for the whole pod."""
 
     se_linux_options: SELinuxOptions | None = None
     windows_options: WindowsSecurityContextOptions | None = None
@@ -2179,7 +2179,7 @@ class PodSecurityContext(
 class Toleration(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Toleration."""
+    """A taint the pod puts up with."""
 
     key: str = ""
     operator: str = ""
@@ -2191,7 +2191,7 @@ class Toleration(
 class PodDNSConfigOption(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodDNSConfigOption."""
+    """One resolver option."""
 
     name: str = ""
     value: str | None = None
@@ -2200,7 +2200,7 @@ class PodDNSConfigOption(
 class PodDNSConfig(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodDNSConfig."""
+    """Settings for resolving names."""
 
     nameservers: tuple[str, ...] = ()
     searches: tuple[str, ...] = ()
@@ -2210,7 +2210,7 @@ class PodDNSConfig(
 class PodReadinessGate(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodReadinessGate."""
+    """A further condition for being ready."""
 
     condition_type: str = ""
 
@@ -2218,7 +2218,7 @@ class PodReadinessGate(
 class TopologySpreadConstraint(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TopologySpreadConstraint."""
+    """How evenly pods are spread."""
 
     max_skew: int = 0
     topology_key: str = ""
@@ -2233,7 +2233,7 @@ class TopologySpreadConstraint(
 class PodOS(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodOS."""
+    """Operating system of a pod."""
 
     name: str = ""
 
@@ -2241,7 +2241,7 @@ class PodOS(
 class PodSchedulingGate(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodSchedulingGate."""
+    """Something the scheduler must wait for."""
 
     name: str = ""
 
@@ -2249,7 +2249,7 @@ class PodSchedulingGate(
 class PodResourceClaim(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodResourceClaim."""
+    """A device claim of a pod; exactly one of the two sources is set."""
 
     name: str = ""
     resource_claim_name: str | None = None
@@ -2259,7 +2259,7 @@ class PodResourceClaim(
 class PodSchedulingGroup(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodSchedulingGroup."""
+    """A group of pods that is scheduled as one."""
 
     pod_group_name: str | None = None
 
@@ -2267,7 +2267,7 @@ class PodSchedulingGroup(
 class PodSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodSpec."""
+    """Which containers run, with what, and where."""
 
     volumes: tuple[Volume, ...] = ()
     init_containers: tuple[Container, ...] = ()
@@ -2316,7 +2316,7 @@ class PodSpec(
 class PodCondition(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodCondition."""
+    """One observation about a pod."""
 
     type: str = ""
     observed_generation: int = 0
@@ -2330,7 +2330,7 @@ class PodCondition(
 class PodIP(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodIP."""
+    """An IP address."""
 
     ip: str = ""
 
@@ -2338,7 +2338,7 @@ class PodIP(
 class PodResourceClaimStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodResourceClaimStatus."""
+    """The claim that stands for an entry of resourceClaims."""
 
     name: str = ""
     resource_claim_name: str | None = None
@@ -2347,7 +2347,7 @@ class PodResourceClaimStatus(
 class PodExtendedResourceClaimStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodExtendedResourceClaimStatus."""
+    """The claim that was made for a pod's extended resources."""
 
     request_mappings: tuple[ContainerExtendedResourceRequest, ...] = ()
     resource_claim_name: str = ""
@@ -2356,7 +2356,7 @@ class PodExtendedResourceClaimStatus(
 class PodStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodStatus."""
+    """Where the pod runs and how its containers are."""
 
     observed_generation: int = 0
     phase: str = ""
@@ -2384,7 +2384,7 @@ class PodStatus(
 class Pod(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Pod."""
+    """A group of containers that run together on one node and share network and volumes."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "Pod", "pods", True
@@ -2399,7 +2399,7 @@ class Pod(
 class PodAttachOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodAttachOptions."""
+    """Options for attaching to a container."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "PodAttachOptions")
@@ -2413,7 +2413,7 @@ class PodAttachOptions(
 class PodExecOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodExecOptions."""
+    """Options for running a command in a container."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "PodExecOptions")
@@ -2428,7 +2428,7 @@ class PodExecOptions(
 class PodList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodList."""
+    """A list of Pod objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "PodList")
@@ -2439,7 +2439,7 @@ class PodList(
 class PodLogOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodLogOptions."""
+    """Options for reading a container's log."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "PodLogOptions")
@@ -2458,7 +2458,7 @@ class PodLogOptions(
 class PodPortForwardOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodPortForwardOptions."""
+    """Options for forwarding ports to a pod."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "PodPortForwardOptions")
@@ -2468,7 +2468,7 @@ class PodPortForwardOptions(
 class PodProxyOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodProxyOptions."""
+    """Options for a proxied request."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "PodProxyOptions")
@@ -2478,7 +2478,7 @@ class PodProxyOptions(
 class PodStatusResult(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodStatusResult."""
+    """The status of a pod without the rest."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "PodStatusResult")
@@ -2489,7 +2489,7 @@ class PodStatusResult(
 class PodTemplateSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodTemplateSpec."""
+    """What pods that are made look like."""
 
     metadata: ObjectMeta = ObjectMeta()
     spec: PodSpec = PodSpec()
@@ -2498,7 +2498,7 @@ class PodTemplateSpec(
 class PodTemplate(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodTemplate."""
+    """A template for pods, stored as an object."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "PodTemplate", "podtemplates", True
@@ -2512,7 +2512,7 @@ class PodTemplate(
 class PodTemplateList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodTemplateList."""
+    """A list of PodTemplate objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "PodTemplateList")
@@ -2523,7 +2523,7 @@ class PodTemplateList(
 class ProbeHandler(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ProbeHandler."""
+    """What a check does; exactly one member is set."""
 
     exec: ExecAction | None = None
     http_get: HTTPGetAction | None = None
@@ -2534,7 +2534,7 @@ class ProbeHandler(
 class RangeAllocation(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """RangeAllocation."""
+    """Which numbers of a range are taken; for internal use."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "RangeAllocation")
@@ -2546,7 +2546,7 @@ class RangeAllocation(
 class ReplicationControllerSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ReplicationControllerSpec."""
+    """How many pods, and what they look like."""
 
     replicas: int | None = None
     min_ready_seconds: int = 0
@@ -2557,7 +2557,7 @@ class ReplicationControllerSpec(
 class ReplicationControllerCondition(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ReplicationControllerCondition."""
+    """One observation about the object."""
 
     type: str = ""
     status: str = ""
@@ -2569,7 +2569,7 @@ class ReplicationControllerCondition(
 class ReplicationControllerStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ReplicationControllerStatus."""
+    """How many pods there are, and how they are."""
 
     replicas: int = 0
     fully_labeled_replicas: int = 0
@@ -2582,7 +2582,7 @@ class ReplicationControllerStatus(
 class ReplicationController(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ReplicationController."""
+    """Keeps a number of equal pods running; older form of ReplicaSet."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "ReplicationController", "replicationcontrollers", True
@@ -2597,7 +2597,7 @@ class ReplicationController(
 class ReplicationControllerList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ReplicationControllerList."""
+    """A list of ReplicationController objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "ReplicationControllerList")
@@ -2608,7 +2608,7 @@ class ReplicationControllerList(
 class ScopedResourceSelectorRequirement(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ScopedResourceSelectorRequirement."""
+    """One rule about a scope."""
 
     scope_name: str = ""
     operator: str = ""
@@ -2618,7 +2618,7 @@ class ScopedResourceSelectorRequirement(
 class ScopeSelector(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ScopeSelector."""
+    """Rules that must all hold."""
 
     match_expressions: tuple[ScopedResourceSelectorRequirement, ...] = ()
 
@@ -2626,7 +2626,7 @@ class ScopeSelector(
 class ResourceQuotaSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ResourceQuotaSpec."""
+    """The limits."""
 
     hard: dict[str, str] = {}
     scopes: tuple[str, ...] = ()
@@ -2636,7 +2636,7 @@ class ResourceQuotaSpec(
 class ResourceQuotaStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ResourceQuotaStatus."""
+    """Limits in force, and what is used."""
 
     hard: dict[str, str] = {}
     used: dict[str, str] = {}
@@ -2645,7 +2645,7 @@ class ResourceQuotaStatus(
 class ResourceQuota(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ResourceQuota."""
+    """Limits what a namespace may use in all."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "ResourceQuota", "resourcequotas", True
@@ -2660,7 +2660,7 @@ class ResourceQuota(
 class ResourceQuotaList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ResourceQuotaList."""
+    """A list of ResourceQuota objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "ResourceQuotaList")
@@ -2671,7 +2671,7 @@ class ResourceQuotaList(
 class Secret(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Secret."""
+    """Confidential data as keys and values."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "Secret", "secrets", True
@@ -2688,7 +2688,7 @@ class Secret(
 class SecretList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SecretList."""
+    """A list of Secret objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "SecretList")
@@ -2699,7 +2699,7 @@ class SecretList(
 class SerializedReference(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SerializedReference."""
+    """A reference as an object of its own."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "SerializedReference")
@@ -2709,7 +2709,7 @@ class SerializedReference(
 class ServicePort(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServicePort."""
+    """One port of a service."""
 
     name: str = ""
     protocol: str = ""
@@ -2722,7 +2722,7 @@ class ServicePort(
 class SessionAffinityConfig(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """SessionAffinityConfig."""
+    """Settings of sessionAffinity."""
 
     client_ip: ClientIPConfig | None = None
 
@@ -2730,7 +2730,7 @@ class SessionAffinityConfig(
 class ServiceSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServiceSpec."""
+    """Which pods are behind the service, and how it is reached."""
 
     ports: tuple[ServicePort, ...] = ()
     selector: dict[str, str] = {}
@@ -2757,7 +2757,7 @@ class ServiceSpec(
 class ServiceStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServiceStatus."""
+    """How the service is reached from outside."""
 
     load_balancer: LoadBalancerStatus = LoadBalancerStatus()
     conditions: tuple[Condition, ...] = ()
@@ -2766,7 +2766,7 @@ class ServiceStatus(
 class Service(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Service."""
+    """One stable address for pods that come and go."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "Service", "services", True
@@ -2781,7 +2781,7 @@ class Service(
 class ServiceAccount(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServiceAccount."""
+    """An identity for processes that run in pods."""
 
     resource: ClassVar[Resource] = Resource(
         "", "v1", "ServiceAccount", "serviceaccounts", True
@@ -2797,7 +2797,7 @@ class ServiceAccount(
 class ServiceAccountList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServiceAccountList."""
+    """A list of ServiceAccount objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "ServiceAccountList")
@@ -2808,7 +2808,7 @@ class ServiceAccountList(
 class ServiceList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServiceList."""
+    """A list of Service objects."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "ServiceList")
@@ -2819,7 +2819,7 @@ class ServiceList(
 class ServiceProxyOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServiceProxyOptions."""
+    """Options for a proxied request."""
 
     api_version: str = field(default_factory=lambda: "v1")
     kind: str = field(default_factory=lambda: "ServiceProxyOptions")
@@ -2829,7 +2829,7 @@ class ServiceProxyOptions(
 class TopologySelectorLabelRequirement(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TopologySelectorLabelRequirement."""
+    """One rule about a place."""
 
     key: str = ""
     values: tuple[str, ...] = ()
@@ -2838,7 +2838,7 @@ class TopologySelectorLabelRequirement(
 class TopologySelectorTerm(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TopologySelectorTerm."""
+    """Rules about a place that must all hold."""
 
     match_label_expressions: tuple[TopologySelectorLabelRequirement, ...] = ()
 
@@ -2846,7 +2846,7 @@ class TopologySelectorTerm(
 class VolumeSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeSource."""
+    """What a volume is; exactly one member is set."""
 
     host_path: HostPathVolumeSource | None = None
     empty_dir: EmptyDirVolumeSource | None = None

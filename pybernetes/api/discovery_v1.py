@@ -15,7 +15,7 @@ from .meta_v1 import ListMeta, ObjectMeta
 class EndpointConditions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EndpointConditions."""
+    """Whether a backend can be used."""
 
     ready: bool | None = None
     serving: bool | None = None
@@ -25,7 +25,7 @@ class EndpointConditions(
 class ForZone(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ForZone."""
+    """A zone."""
 
     name: str = ""
 
@@ -33,7 +33,7 @@ class ForZone(
 class ForNode(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ForNode."""
+    """A node."""
 
     name: str = ""
 
@@ -41,7 +41,7 @@ class ForNode(
 class EndpointHints(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EndpointHints."""
+    """Who should use a backend."""
 
     for_zones: tuple[ForZone, ...] = ()
     for_nodes: tuple[ForNode, ...] = ()
@@ -50,7 +50,7 @@ class EndpointHints(
 class Endpoint(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Endpoint."""
+    """One backend."""
 
     addresses: tuple[str, ...] = ()
     conditions: EndpointConditions = EndpointConditions()
@@ -65,7 +65,7 @@ class Endpoint(
 class EndpointPort(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EndpointPort."""
+    """One port of the backends."""
 
     name: str | None = None
     protocol: str | None = None
@@ -76,7 +76,7 @@ class EndpointPort(
 class EndpointSlice(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EndpointSlice."""
+    """Some of the addresses behind a service."""
 
     resource: ClassVar[Resource] = Resource(
         "discovery.k8s.io", "v1", "EndpointSlice", "endpointslices", True
@@ -92,7 +92,7 @@ class EndpointSlice(
 class EndpointSliceList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EndpointSliceList."""
+    """A list of EndpointSlice objects."""
 
     api_version: str = field(default_factory=lambda: "discovery.k8s.io/v1")
     kind: str = field(default_factory=lambda: "EndpointSliceList")

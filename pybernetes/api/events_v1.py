@@ -16,7 +16,7 @@ from .meta_v1 import ListMeta, ObjectMeta
 class EventSeries(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EventSeries."""
+    """Repetitions of an event."""
 
     count: int = 0
     last_observed_time: datetime | None = None
@@ -25,7 +25,7 @@ class EventSeries(
 class Event(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Event."""
+    """Something that happened to an object; kept for a while."""
 
     resource: ClassVar[Resource] = Resource(
         "events.k8s.io", "v1", "Event", "events", True
@@ -52,7 +52,7 @@ class Event(
 class EventList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """EventList."""
+    """A list of Event objects."""
 
     api_version: str = field(default_factory=lambda: "events.k8s.io/v1")
     kind: str = field(default_factory=lambda: "EventList")

@@ -12,7 +12,7 @@ from ._names import json_name
 class TypeMeta(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TypeMeta."""
+    """What an object is: its API version and its kind."""
 
     kind: str = ""
     api_version: str = ""
@@ -21,7 +21,7 @@ class TypeMeta(
 class Unknown(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Unknown."""
+    """The envelope of an object in protobuf form: its type, then its bytes."""
 
     type_meta: TypeMeta | None = None
     raw: str = ""
@@ -32,7 +32,7 @@ class Unknown(
 class GroupVersionForDiscovery(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """GroupVersionForDiscovery."""
+    """One version of a group."""
 
     group_version: str = ""
     version: str = ""
@@ -41,7 +41,7 @@ class GroupVersionForDiscovery(
 class ServerAddressByClientCIDR(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServerAddressByClientCIDR."""
+    """Address to use for clients of one network."""
 
     client_cidr: str = ""
     server_address: str = ""
@@ -50,7 +50,7 @@ class ServerAddressByClientCIDR(
 class APIGroup(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """APIGroup."""
+    """One API group and the versions it is served in."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "APIGroup")
@@ -63,7 +63,7 @@ class APIGroup(
 class APIGroupList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """APIGroupList."""
+    """Every API group of the server except the core group."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "APIGroupList")
@@ -73,7 +73,7 @@ class APIGroupList(
 class APIResource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """APIResource."""
+    """One resource: its names, its scope, and what can be done with it."""
 
     name: str = ""
     singular_name: str = ""
@@ -90,7 +90,7 @@ class APIResource(
 class APIResourceList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """APIResourceList."""
+    """The resources of one group and version."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "APIResourceList")
@@ -101,7 +101,7 @@ class APIResourceList(
 class APIVersions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """APIVersions."""
+    """The versions of the core group."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "APIVersions")
@@ -112,7 +112,7 @@ class APIVersions(
 class Condition(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Condition."""
+    """One observation about an object."""
 
     type: str = ""
     status: str = ""
@@ -125,7 +125,7 @@ class Condition(
 class CreateOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CreateOptions."""
+    """Options of a create request."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "CreateOptions")
@@ -137,7 +137,7 @@ class CreateOptions(
 class Preconditions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Preconditions."""
+    """What must hold for a request to be carried out."""
 
     uid: str | None = None
     resource_version: str | None = None
@@ -146,7 +146,7 @@ class Preconditions(
 class DeleteOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """DeleteOptions."""
+    """Options of a delete request."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "DeleteOptions")
@@ -161,7 +161,7 @@ class DeleteOptions(
 class FieldSelectorRequirement(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """FieldSelectorRequirement."""
+    """One rule about a field's value."""
 
     key: str = ""
     operator: str = ""
@@ -171,7 +171,7 @@ class FieldSelectorRequirement(
 class GetOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """GetOptions."""
+    """Options of a get request."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "GetOptions")
@@ -181,7 +181,7 @@ class GetOptions(
 class GroupVersionKind(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """GroupVersionKind."""
+    """A kind, fully named."""
 
     group: str = ""
     version: str = ""
@@ -191,7 +191,7 @@ class GroupVersionKind(
 class GroupVersionResource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """GroupVersionResource."""
+    """A resource, fully named."""
 
     group: str = ""
     version: str = ""
@@ -201,7 +201,7 @@ class GroupVersionResource(
 class LabelSelectorRequirement(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LabelSelectorRequirement."""
+    """One rule about a label."""
 
     key: str = ""
     operator: str = ""
@@ -211,7 +211,7 @@ class LabelSelectorRequirement(
 class LabelSelector(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """LabelSelector."""
+    """Picks objects by their labels: every label and every rule must match. An empty selector picks everything, an absent one nothing."""
 
     match_labels: dict[str, str] = {}
     match_expressions: tuple[LabelSelectorRequirement, ...] = ()
@@ -220,7 +220,7 @@ class LabelSelector(
 class ShardInfo(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ShardInfo."""
+    """Which part of the objects a list covers."""
 
     selector: str = ""
 
@@ -228,7 +228,7 @@ class ShardInfo(
 class ListMeta(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ListMeta."""
+    """What a list tells about itself."""
 
     self_link: str = ""
     resource_version: str = ""
@@ -240,7 +240,7 @@ class ListMeta(
 class List(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """List."""
+    """Objects of any kind together."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "List")
@@ -251,7 +251,7 @@ class List(
 class ListOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ListOptions."""
+    """Options of list and watch requests."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "ListOptions")
@@ -271,7 +271,7 @@ class ListOptions(
 class ManagedFieldsEntry(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ManagedFieldsEntry."""
+    """Which fields one manager has set."""
 
     manager: str = ""
     operation: str = ""
@@ -285,7 +285,7 @@ class ManagedFieldsEntry(
 class OwnerReference(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """OwnerReference."""
+    """Points to an object that owns this one, in the same namespace or without one."""
 
     api_version: str = ""
     kind: str = ""
@@ -298,7 +298,7 @@ class OwnerReference(
 class ObjectMeta(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ObjectMeta."""
+    """What every stored object says about itself."""
 
     name: str = ""
     generate_name: str = ""
@@ -320,7 +320,7 @@ class ObjectMeta(
 class PartialObjectMetadata(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PartialObjectMetadata."""
+    """Any object, with its metadata only."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "PartialObjectMetadata")
@@ -330,7 +330,7 @@ class PartialObjectMetadata(
 class PartialObjectMetadataList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PartialObjectMetadataList."""
+    """Objects of one kind, with their metadata only."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "PartialObjectMetadataList")
@@ -341,7 +341,7 @@ class PartialObjectMetadataList(
 class PatchOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PatchOptions."""
+    """Options of a patch request."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "PatchOptions")
@@ -354,7 +354,7 @@ class PatchOptions(
 class StatusCause(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StatusCause."""
+    """One reason for a failure."""
 
     reason: str = ""
     message: str = ""
@@ -364,7 +364,7 @@ class StatusCause(
 class StatusDetails(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StatusDetails."""
+    """More about an outcome."""
 
     name: str = ""
     group: str = ""
@@ -377,7 +377,7 @@ class StatusDetails(
 class Status(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Status."""
+    """The outcome of a request that does not answer with an object; mostly an error."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "Status")
@@ -392,7 +392,7 @@ class Status(
 class TableOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TableOptions."""
+    """Options of a request for a table."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "TableOptions")
@@ -402,7 +402,7 @@ class TableOptions(
 class UpdateOptions(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """UpdateOptions."""
+    """Options of an update request."""
 
     api_version: str = field(default_factory=lambda: "meta.k8s.io/v1")
     kind: str = field(default_factory=lambda: "UpdateOptions")
@@ -414,7 +414,7 @@ class UpdateOptions(
 class WatchEvent(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """WatchEvent."""
+    """One message of a watch."""
 
     type: str = ""
     object: Any = None

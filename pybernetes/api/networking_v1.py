@@ -15,7 +15,7 @@ from .meta_v1 import Condition, LabelSelector, ListMeta, ObjectMeta
 class ServiceBackendPort(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServiceBackendPort."""
+    """A port, by name or by number."""
 
     name: str = ""
     number: int = 0
@@ -24,7 +24,7 @@ class ServiceBackendPort(
 class IngressServiceBackend(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressServiceBackend."""
+    """A port of a service."""
 
     name: str = ""
     port: ServiceBackendPort = ServiceBackendPort()
@@ -33,7 +33,7 @@ class IngressServiceBackend(
 class IngressBackend(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressBackend."""
+    """Where requests go; exactly one member is set."""
 
     service: IngressServiceBackend | None = None
     resource: TypedLocalObjectReference | None = None
@@ -42,7 +42,7 @@ class IngressBackend(
 class HTTPIngressPath(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HTTPIngressPath."""
+    """Where requests for one path go."""
 
     path: str = ""
     path_type: str | None = None
@@ -52,7 +52,7 @@ class HTTPIngressPath(
 class HTTPIngressRuleValue(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """HTTPIngressRuleValue."""
+    """Rules by path."""
 
     paths: tuple[HTTPIngressPath, ...] = ()
 
@@ -60,7 +60,7 @@ class HTTPIngressRuleValue(
 class ParentReference(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ParentReference."""
+    """Points to an object."""
 
     group: str = ""
     resource: str = ""
@@ -71,7 +71,7 @@ class ParentReference(
 class IPAddressSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IPAddressSpec."""
+    """Who has the address."""
 
     parent_ref: ParentReference | None = None
 
@@ -79,7 +79,7 @@ class IPAddressSpec(
 class IPAddress(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IPAddress."""
+    """An address of a service that is taken; kept by the server."""
 
     resource: ClassVar[Resource] = Resource(
         "networking.k8s.io", "v1", "IPAddress", "ipaddresses", False
@@ -93,7 +93,7 @@ class IPAddress(
 class IPAddressList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IPAddressList."""
+    """A list of IPAddress objects."""
 
     api_version: str = field(default_factory=lambda: "networking.k8s.io/v1")
     kind: str = field(default_factory=lambda: "IPAddressList")
@@ -104,7 +104,7 @@ class IPAddressList(
 class IPBlock(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IPBlock."""
+    """A network."""
 
     cidr: str = ""
     except_: tuple[str, ...] = ()
@@ -113,7 +113,7 @@ class IPBlock(
 class IngressTLS(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressTLS."""
+    """A certificate and the hosts it is for."""
 
     hosts: tuple[str, ...] = ()
     secret_name: str = ""
@@ -122,7 +122,7 @@ class IngressTLS(
 class IngressRule(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressRule."""
+    """Rules for one host."""
 
     host: str = ""
     http: HTTPIngressRuleValue | None = None
@@ -131,7 +131,7 @@ class IngressRule(
 class IngressSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressSpec."""
+    """The rules."""
 
     ingress_class_name: str | None = None
     default_backend: IngressBackend | None = None
@@ -142,7 +142,7 @@ class IngressSpec(
 class IngressPortStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressPortStatus."""
+    """State of one port."""
 
     port: int = 0
     protocol: str = ""
@@ -152,7 +152,7 @@ class IngressPortStatus(
 class IngressLoadBalancerIngress(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressLoadBalancerIngress."""
+    """One address of the load balancer."""
 
     ip: str = ""
     hostname: str = ""
@@ -162,7 +162,7 @@ class IngressLoadBalancerIngress(
 class IngressLoadBalancerStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressLoadBalancerStatus."""
+    """Where the load balancer is reached."""
 
     ingress: tuple[IngressLoadBalancerIngress, ...] = ()
 
@@ -170,7 +170,7 @@ class IngressLoadBalancerStatus(
 class IngressStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressStatus."""
+    """Where the rules are in force."""
 
     load_balancer: IngressLoadBalancerStatus = IngressLoadBalancerStatus()
 
@@ -178,7 +178,7 @@ class IngressStatus(
 class Ingress(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Ingress."""
+    """Rules by which HTTP requests from outside reach services."""
 
     resource: ClassVar[Resource] = Resource(
         "networking.k8s.io", "v1", "Ingress", "ingresses", True
@@ -193,7 +193,7 @@ class Ingress(
 class IngressClassParametersReference(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressClassParametersReference."""
+    """Points to an object with settings."""
 
     api_group: str | None = None
     kind: str = ""
@@ -205,7 +205,7 @@ class IngressClassParametersReference(
 class IngressClassSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressClassSpec."""
+    """The controller."""
 
     controller: str = ""
     parameters: IngressClassParametersReference | None = None
@@ -214,7 +214,7 @@ class IngressClassSpec(
 class IngressClass(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressClass."""
+    """Which controller carries out Ingresses."""
 
     resource: ClassVar[Resource] = Resource(
         "networking.k8s.io", "v1", "IngressClass", "ingressclasses", False
@@ -228,7 +228,7 @@ class IngressClass(
 class IngressClassList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressClassList."""
+    """A list of IngressClass objects."""
 
     api_version: str = field(default_factory=lambda: "networking.k8s.io/v1")
     kind: str = field(default_factory=lambda: "IngressClassList")
@@ -239,7 +239,7 @@ class IngressClassList(
 class IngressList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressList."""
+    """A list of Ingress objects."""
 
     api_version: str = field(default_factory=lambda: "networking.k8s.io/v1")
     kind: str = field(default_factory=lambda: "IngressList")
@@ -250,7 +250,7 @@ class IngressList(
 class IngressRuleValue(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """IngressRuleValue."""
+    """What the rules are about."""
 
     http: HTTPIngressRuleValue | None = None
 
@@ -258,7 +258,7 @@ class IngressRuleValue(
 class NetworkPolicyPort(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NetworkPolicyPort."""
+    """A port or a range."""
 
     protocol: str | None = None
     port: int | str | None = None
@@ -268,7 +268,7 @@ class NetworkPolicyPort(
 class NetworkPolicyPeer(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NetworkPolicyPeer."""
+    """The other end of allowed traffic."""
 
     pod_selector: LabelSelector | None = None
     namespace_selector: LabelSelector | None = None
@@ -278,7 +278,7 @@ class NetworkPolicyPeer(
 class NetworkPolicyIngressRule(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NetworkPolicyIngressRule."""
+    """Traffic to pods that is allowed: from any of these to any of the ports."""
 
     ports: tuple[NetworkPolicyPort, ...] = ()
     from_: tuple[NetworkPolicyPeer, ...] = ()
@@ -287,7 +287,7 @@ class NetworkPolicyIngressRule(
 class NetworkPolicyEgressRule(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NetworkPolicyEgressRule."""
+    """Traffic from pods that is allowed: to any of these on any of the ports."""
 
     ports: tuple[NetworkPolicyPort, ...] = ()
     to: tuple[NetworkPolicyPeer, ...] = ()
@@ -296,7 +296,7 @@ class NetworkPolicyEgressRule(
 class NetworkPolicySpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NetworkPolicySpec."""
+    """The pods, and what is allowed."""
 
     pod_selector: LabelSelector = LabelSelector()
     ingress: tuple[NetworkPolicyIngressRule, ...] = ()
@@ -307,7 +307,7 @@ class NetworkPolicySpec(
 class NetworkPolicy(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NetworkPolicy."""
+    """Which traffic some pods may have."""
 
     resource: ClassVar[Resource] = Resource(
         "networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies", True
@@ -321,7 +321,7 @@ class NetworkPolicy(
 class NetworkPolicyList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """NetworkPolicyList."""
+    """A list of NetworkPolicy objects."""
 
     api_version: str = field(default_factory=lambda: "networking.k8s.io/v1")
     kind: str = field(default_factory=lambda: "NetworkPolicyList")
@@ -332,7 +332,7 @@ class NetworkPolicyList(
 class ServiceCIDRSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServiceCIDRSpec."""
+    """The range."""
 
     cidrs: tuple[str, ...] = ()
 
@@ -340,7 +340,7 @@ class ServiceCIDRSpec(
 class ServiceCIDRStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServiceCIDRStatus."""
+    """State of the range."""
 
     conditions: tuple[Condition, ...] = ()
 
@@ -348,7 +348,7 @@ class ServiceCIDRStatus(
 class ServiceCIDR(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServiceCIDR."""
+    """A range that addresses of services come from."""
 
     resource: ClassVar[Resource] = Resource(
         "networking.k8s.io", "v1", "ServiceCIDR", "servicecidrs", False
@@ -363,7 +363,7 @@ class ServiceCIDR(
 class ServiceCIDRList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ServiceCIDRList."""
+    """A list of ServiceCIDR objects."""
 
     api_version: str = field(default_factory=lambda: "networking.k8s.io/v1")
     kind: str = field(default_factory=lambda: "ServiceCIDRList")

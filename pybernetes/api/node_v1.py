@@ -15,7 +15,7 @@ from .meta_v1 import ListMeta, ObjectMeta
 class Overhead(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Overhead."""
+    """What running a pod costs beside its containers."""
 
     pod_fixed: dict[str, str] = {}
 
@@ -23,7 +23,7 @@ class Overhead(
 class Scheduling(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Scheduling."""
+    """Which nodes know a runtime class."""
 
     node_selector: dict[str, str] = {}
     tolerations: tuple[Toleration, ...] = ()
@@ -32,7 +32,7 @@ class Scheduling(
 class RuntimeClass(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """RuntimeClass."""
+    """A way to run containers that pods can ask for by name."""
 
     resource: ClassVar[Resource] = Resource(
         "node.k8s.io", "v1", "RuntimeClass", "runtimeclasses", False
@@ -48,7 +48,7 @@ class RuntimeClass(
 class RuntimeClassList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """RuntimeClassList."""
+    """A list of RuntimeClass objects."""
 
     api_version: str = field(default_factory=lambda: "node.k8s.io/v1")
     kind: str = field(default_factory=lambda: "RuntimeClassList")

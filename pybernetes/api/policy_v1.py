@@ -15,7 +15,7 @@ from .meta_v1 import Condition, DeleteOptions, LabelSelector, ListMeta, ObjectMe
 class Eviction(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Eviction."""
+    """Asks for a pod to be evicted; refused when a disruption budget forbids it."""
 
     api_version: str = field(default_factory=lambda: "policy/v1")
     kind: str = field(default_factory=lambda: "Eviction")
@@ -26,7 +26,7 @@ class Eviction(
 class PodDisruptionBudgetSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodDisruptionBudgetSpec."""
+    """The pods and the limit."""
 
     min_available: int | str | None = None
     selector: LabelSelector | None = None
@@ -37,7 +37,7 @@ class PodDisruptionBudgetSpec(
 class PodDisruptionBudgetStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodDisruptionBudgetStatus."""
+    """How many may go now."""
 
     observed_generation: int = 0
     disrupted_pods: dict[str, datetime] = {}
@@ -51,7 +51,7 @@ class PodDisruptionBudgetStatus(
 class PodDisruptionBudget(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodDisruptionBudget."""
+    """How many pods of an application may be taken down on purpose at once."""
 
     resource: ClassVar[Resource] = Resource(
         "policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets", True
@@ -66,7 +66,7 @@ class PodDisruptionBudget(
 class PodDisruptionBudgetList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PodDisruptionBudgetList."""
+    """A list of PodDisruptionBudget objects."""
 
     api_version: str = field(default_factory=lambda: "policy/v1")
     kind: str = field(default_factory=lambda: "PodDisruptionBudgetList")

@@ -14,7 +14,7 @@ from .meta_v1 import LabelSelector, ListMeta, ObjectMeta
 class AggregationRule(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """AggregationRule."""
+    """Makes a role of other roles."""
 
     cluster_role_selectors: tuple[LabelSelector, ...] = ()
 
@@ -22,7 +22,7 @@ class AggregationRule(
 class PolicyRule(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PolicyRule."""
+    """Something that may be done."""
 
     verbs: tuple[str, ...] = ()
     api_groups: tuple[str, ...] = ()
@@ -34,7 +34,7 @@ class PolicyRule(
 class ClusterRole(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ClusterRole."""
+    """Rights in the whole cluster, or to be granted in namespaces."""
 
     resource: ClassVar[Resource] = Resource(
         "rbac.authorization.k8s.io", "v1", "ClusterRole", "clusterroles", False
@@ -49,7 +49,7 @@ class ClusterRole(
 class Subject(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Subject."""
+    """Somebody who gets rights."""
 
     kind: str = ""
     api_group: str = ""
@@ -60,7 +60,7 @@ class Subject(
 class RoleRef(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """RoleRef."""
+    """Points to a role."""
 
     api_group: str = ""
     kind: str = ""
@@ -70,7 +70,7 @@ class RoleRef(
 class ClusterRoleBinding(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ClusterRoleBinding."""
+    """Grants a role in the whole cluster."""
 
     resource: ClassVar[Resource] = Resource(
         "rbac.authorization.k8s.io", "v1", "ClusterRoleBinding", "clusterrolebindings", False
@@ -85,7 +85,7 @@ class ClusterRoleBinding(
 class ClusterRoleBindingList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ClusterRoleBindingList."""
+    """A list of ClusterRoleBinding objects."""
 
     api_version: str = field(default_factory=lambda: "rbac.authorization.k8s.io/v1")
     kind: str = field(default_factory=lambda: "ClusterRoleBindingList")
@@ -96,7 +96,7 @@ class ClusterRoleBindingList(
 class ClusterRoleList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """ClusterRoleList."""
+    """A list of ClusterRole objects."""
 
     api_version: str = field(default_factory=lambda: "rbac.authorization.k8s.io/v1")
     kind: str = field(default_factory=lambda: "ClusterRoleList")
@@ -107,7 +107,7 @@ class ClusterRoleList(
 class Role(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """Role."""
+    """Rights within a namespace."""
 
     resource: ClassVar[Resource] = Resource(
         "rbac.authorization.k8s.io", "v1", "Role", "roles", True
@@ -121,7 +121,7 @@ class Role(
 class RoleBinding(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """RoleBinding."""
+    """Grants a role within a namespace."""
 
     resource: ClassVar[Resource] = Resource(
         "rbac.authorization.k8s.io", "v1", "RoleBinding", "rolebindings", True
@@ -136,7 +136,7 @@ class RoleBinding(
 class RoleBindingList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """RoleBindingList."""
+    """A list of RoleBinding objects."""
 
     api_version: str = field(default_factory=lambda: "rbac.authorization.k8s.io/v1")
     kind: str = field(default_factory=lambda: "RoleBindingList")
@@ -147,7 +147,7 @@ class RoleBindingList(
 class RoleList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """RoleList."""
+    """A list of Role objects."""
 
     api_version: str = field(default_factory=lambda: "rbac.authorization.k8s.io/v1")
     kind: str = field(default_factory=lambda: "RoleList")

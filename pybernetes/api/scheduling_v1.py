@@ -14,7 +14,7 @@ from .meta_v1 import ListMeta, ObjectMeta
 class PriorityClass(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PriorityClass."""
+    """How important pods are, by name."""
 
     resource: ClassVar[Resource] = Resource(
         "scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", False
@@ -31,7 +31,7 @@ class PriorityClass(
 class PriorityClassList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """PriorityClassList."""
+    """A list of PriorityClass objects."""
 
     api_version: str = field(default_factory=lambda: "scheduling.k8s.io/v1")
     kind: str = field(default_factory=lambda: "PriorityClassList")

@@ -16,7 +16,7 @@ from .meta_v1 import LabelSelector, ListMeta, ObjectMeta
 class TokenRequest(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """TokenRequest."""
+    """A token a driver is given."""
 
     audience: str = ""
     expiration_seconds: int | None = None
@@ -25,7 +25,7 @@ class TokenRequest(
 class CSIDriverSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CSIDriverSpec."""
+    """What a storage driver can do and needs."""
 
     attach_required: bool | None = None
     pod_info_on_mount: bool | None = None
@@ -43,7 +43,7 @@ class CSIDriverSpec(
 class CSIDriver(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CSIDriver."""
+    """What a storage driver can do and needs."""
 
     resource: ClassVar[Resource] = Resource(
         "storage.k8s.io", "v1", "CSIDriver", "csidrivers", False
@@ -57,7 +57,7 @@ class CSIDriver(
 class CSIDriverList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CSIDriverList."""
+    """A list of CSIDriver objects."""
 
     api_version: str = field(default_factory=lambda: "storage.k8s.io/v1")
     kind: str = field(default_factory=lambda: "CSIDriverList")
@@ -68,7 +68,7 @@ class CSIDriverList(
 class VolumeNodeResources(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeNodeResources."""
+    """How many volumes fit."""
 
     count: int | None = None
 
@@ -76,7 +76,7 @@ class VolumeNodeResources(
 class CSINodeDriver(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CSINodeDriver."""
+    """One driver on a node."""
 
     name: str = ""
     node_id: str = ""
@@ -87,7 +87,7 @@ class CSINodeDriver(
 class CSINodeSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CSINodeSpec."""
+    """The storage drivers of a node."""
 
     drivers: tuple[CSINodeDriver, ...] = ()
 
@@ -95,7 +95,7 @@ class CSINodeSpec(
 class CSINode(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CSINode."""
+    """The storage drivers of a node."""
 
     resource: ClassVar[Resource] = Resource(
         "storage.k8s.io", "v1", "CSINode", "csinodes", False
@@ -109,7 +109,7 @@ class CSINode(
 class CSINodeList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CSINodeList."""
+    """A list of CSINode objects."""
 
     api_version: str = field(default_factory=lambda: "storage.k8s.io/v1")
     kind: str = field(default_factory=lambda: "CSINodeList")
@@ -120,7 +120,7 @@ class CSINodeList(
 class CSIStorageCapacity(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CSIStorageCapacity."""
+    """How much room a storage class has in one part of the cluster."""
 
     resource: ClassVar[Resource] = Resource(
         "storage.k8s.io", "v1", "CSIStorageCapacity", "csistoragecapacities", True
@@ -137,7 +137,7 @@ class CSIStorageCapacity(
 class CSIStorageCapacityList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """CSIStorageCapacityList."""
+    """A list of CSIStorageCapacity objects."""
 
     api_version: str = field(default_factory=lambda: "storage.k8s.io/v1")
     kind: str = field(default_factory=lambda: "CSIStorageCapacityList")
@@ -148,7 +148,7 @@ class CSIStorageCapacityList(
 class StorageClass(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StorageClass."""
+    """A sort of storage that claims can ask for by name."""
 
     resource: ClassVar[Resource] = Resource(
         "storage.k8s.io", "v1", "StorageClass", "storageclasses", False
@@ -168,7 +168,7 @@ class StorageClass(
 class StorageClassList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """StorageClassList."""
+    """A list of StorageClass objects."""
 
     api_version: str = field(default_factory=lambda: "storage.k8s.io/v1")
     kind: str = field(default_factory=lambda: "StorageClassList")
@@ -179,7 +179,7 @@ class StorageClassList(
 class VolumeAttachmentSource(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeAttachmentSource."""
+    """The volume: exactly one member is set."""
 
     persistent_volume_name: str | None = None
     inline_volume_spec: PersistentVolumeSpec | None = None
@@ -188,7 +188,7 @@ class VolumeAttachmentSource(
 class VolumeAttachmentSpec(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeAttachmentSpec."""
+    """What is attached to what."""
 
     attacher: str = ""
     source: VolumeAttachmentSource = VolumeAttachmentSource()
@@ -198,7 +198,7 @@ class VolumeAttachmentSpec(
 class VolumeError(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeError."""
+    """What went wrong."""
 
     time: datetime | None = None
     message: str = ""
@@ -208,7 +208,7 @@ class VolumeError(
 class VolumeAttachmentStatus(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeAttachmentStatus."""
+    """How far it is."""
 
     attached: bool = False
     attachment_metadata: dict[str, str] = {}
@@ -219,7 +219,7 @@ class VolumeAttachmentStatus(
 class VolumeAttachment(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeAttachment."""
+    """Asks for a volume to be attached to a node."""
 
     resource: ClassVar[Resource] = Resource(
         "storage.k8s.io", "v1", "VolumeAttachment", "volumeattachments", False
@@ -234,7 +234,7 @@ class VolumeAttachment(
 class VolumeAttachmentList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeAttachmentList."""
+    """A list of VolumeAttachment objects."""
 
     api_version: str = field(default_factory=lambda: "storage.k8s.io/v1")
     kind: str = field(default_factory=lambda: "VolumeAttachmentList")
@@ -245,7 +245,7 @@ class VolumeAttachmentList(
 class VolumeAttributesClass(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeAttributesClass."""
+    """Attributes of volumes that can change while they are used."""
 
     resource: ClassVar[Resource] = Resource(
         "storage.k8s.io", "v1", "VolumeAttributesClass", "volumeattributesclasses", False
@@ -260,7 +260,7 @@ class VolumeAttributesClass(
 class VolumeAttributesClassList(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """VolumeAttributesClassList."""
+    """A list of VolumeAttributesClass objects."""
 
     api_version: str = field(default_factory=lambda: "storage.k8s.io/v1")
     kind: str = field(default_factory=lambda: "VolumeAttributesClassList")

@@ -74,3 +74,15 @@ def test_the_index_links_each_document_by_its_hash() -> None:
 def test_a_group_that_is_not_served_has_no_document() -> None:
     with pytest.raises(KeyError):
         openapi.document(LOADED, "meta.k8s.io", "v1")
+
+
+@pytest.mark.parametrize("place", LOADED.group_versions())
+def test_everything_is_explained(place: tuple[str, str]) -> None:
+    schemas = openapi.document(LOADED, *place)["components"]["schemas"]
+    mute = [
+        (name, field)
+        for name, schema in schemas.items()
+        for field, found in (("", schema), *schema.get("properties", {}).items())
+        if not found.get("description")
+    ]
+    assert mute == []
