@@ -136,7 +136,7 @@ class RollingUpdateDeployment(
 class DeploymentStrategy(
     Struct, frozen=True, kw_only=True, omit_defaults=True, gc=False, rename=json_name
 ):
-    """How old pods are replaced by new ones."""
+    """A way of replacing old pods: step by step, or all at once."""
 
     type: str = ""
     rolling_update: RollingUpdateDeployment | None = None
