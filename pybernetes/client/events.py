@@ -9,6 +9,7 @@ Source: client-go tools/record (event.go, events_cache.go).
 import asyncio
 import random
 from collections import OrderedDict
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -63,6 +64,8 @@ class _Occurrences:
     first: datetime
     last: datetime
     count: int = 1
+    name: str = ""
+    """Of the event to create; the same for every attempt, lest a late success be doubled."""
 
 
 @dataclass(slots=True)
@@ -176,14 +179,14 @@ class EventRecorder:
                 known.count += occurrences.count
                 self._known.move_to_end(subject)
                 return
-        name = f"{subject.name}.{self._ids.suffix(16)}"
-        tree = self._tree(name, subject, occurrences)
-        await self._client.create(Event, tree, _namespace(subject))
-        self._known[subject] = _Known(name, occurrences.count)
+        occurrences.name = occurrences.name or f"{subject.name}.{self._ids.suffix(16)}"
+        with suppress(errors.AlreadyExists):  # by an earlier attempt whose answer was lost
+            await self._client.create(Event, self._tree(subject, occurrences), _namespace(subject))
+        self._known[subject] = _Known(occurrences.name, occurrences.count)
         if len(self._known) > KNOWN_MAX:
             self._known.popitem(last=False)
 
-    def _tree(self, name: str, subject: _Subject, occurrences: _Occurrences) -> Json:
+    def _tree(self, subject: _Subject, occurrences: _Occurrences) -> Json:
         involved = {
             "apiVersion": subject.api_version,
             "kind": subject.kind,
@@ -195,7 +198,7 @@ class EventRecorder:
         }
         source = {"component": self._component, "host": self._host}
         return {
-            "metadata": {"name": name, "namespace": _namespace(subject)},
+            "metadata": {"name": occurrences.name, "namespace": _namespace(subject)},
             "involvedObject": {key: value for key, value in involved.items() if value},
             "type": subject.type,
             "reason": subject.reason,

@@ -98,12 +98,12 @@ class Informer(Generic[T]):
         """Follow the server for ever."""
         while True:
             try:
-                await self._ask()
+                if await self._ask():
+                    continue
+                self._mirror.failed(None)
             except errors.ApiError as error:
                 self._mirror.failed(error)
                 self._report(error)
-            else:
-                continue
             await asyncio.sleep(
                 delay_s(
                     self._mirror.failures - 1,
@@ -113,7 +113,8 @@ class Informer(Generic[T]):
                 )
             )
 
-    async def _ask(self) -> None:
+    async def _ask(self) -> bool:
+        """Ask what the mirror wants; return whether the answer brought anything."""
         request = self._mirror.next_request()
         if isinstance(request, List):
             answer = await self._client.list(
@@ -127,7 +128,7 @@ class Informer(Generic[T]):
             if not self.synced.is_set():
                 self.synced.set()
                 log.debug("cache filled", resource=self.kind.resource.plural)
-            return
+            return True
         events = self._client.watch(
             self.kind,
             self._namespace,
@@ -135,14 +136,13 @@ class Informer(Generic[T]):
             label_selector=self._label_selector,
             field_selector=self._field_selector,
         )
-        quiet = True
+        heard = False
         async with aclosing(cast("Any", events)) as stream:
             async for event in stream:
-                quiet = False
+                heard = True
                 for change in self._mirror.event(event):
                     self._apply(change)
-        if quiet:  # an ending at once, again and again, must not become a busy loop
-            raise errors.Unavailable("the watch ended without an event")
+        return heard
 
     def _apply(self, change: Change[T]) -> None:
         for name in self._indexes:

@@ -136,8 +136,10 @@ class Elected:
         """Take or renew the lease."""
         try:
             return await self._take_or_renew()
-        except errors.ApiError as error:  # nobody answers, or somebody was quicker: look again
-            log.debug("lease not written", lease=self._lease, message=error.message)
+        except (errors.Conflict, errors.AlreadyExists):
+            return _Outcome.UNKNOWN  # somebody was quicker: look again
+        except errors.ApiError as error:
+            log.warning("lease not written", lease=self._lease, message=error.message)
             return _Outcome.UNKNOWN
 
     async def _take_or_renew(self) -> _Outcome:

@@ -1,3 +1,5 @@
+"""A fake Objects server and a client of it, for every test of the client."""
+
 from collections.abc import AsyncIterator
 
 import pytest

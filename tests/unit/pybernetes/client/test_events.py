@@ -1,3 +1,5 @@
+"""Events are written, counted, delayed and dropped as promised."""
+
 import asyncio
 
 import pytest

@@ -1,3 +1,5 @@
+"""Caches follow the server through changes, broken watches and restarts."""
+
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager

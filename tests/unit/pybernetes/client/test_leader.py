@@ -1,3 +1,5 @@
+"""At most one leads; leaders stop in time and come back."""
+
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,3 +1,5 @@
+"""Typed calls: answers, errors, retries, preconditions, watches."""
+
 import asyncio
 from contextlib import aclosing
 

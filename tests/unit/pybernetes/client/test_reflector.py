@@ -1,3 +1,5 @@
+"""The mirror as a state machine: what it asks, which changes it tells."""
+
 from pybernetes.api.core_v1 import ConfigMap
 from pybernetes.api.meta_v1 import ObjectMeta
 from pybernetes.client.objects import Event, Listed

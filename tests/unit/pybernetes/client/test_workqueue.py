@@ -1,3 +1,5 @@
+"""The queue's contract: fair, stingy, one worker a key, delays."""
+
 import asyncio
 import random
 

@@ -1,3 +1,5 @@
+"""The whole service: starts, schedules, stops."""
+
 import asyncio
 from contextlib import AsyncExitStack
 

@@ -1,3 +1,5 @@
+"""Nodes and pods by event; assumed pods."""
+
 from pybernetes.testing.builders import node, pod
 from services.scheduler.core.cluster import Cluster
 from services.scheduler.core.framework import Change, PodInfo

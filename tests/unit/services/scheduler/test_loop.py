@@ -1,3 +1,5 @@
+"""The loop against a fake API server that fails, restarts and refuses."""
+
 import asyncio
 import random
 from collections import Counter

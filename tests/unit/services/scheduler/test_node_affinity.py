@@ -1,3 +1,5 @@
+"""The plugin NodeAffinity."""
+
 from typing import Any
 
 import pytest

@@ -1,3 +1,5 @@
+"""The plugin NodeName."""
+
 from pybernetes.testing.builders import node, pod
 from services.scheduler.core.framework import NodeInfo, PodInfo
 from services.scheduler.core.plugins.node_name import NodeName

@@ -1,3 +1,5 @@
+"""The plugin NodePorts."""
+
 import pytest
 
 from pybernetes.testing.builders import node, pod

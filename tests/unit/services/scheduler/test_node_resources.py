@@ -1,3 +1,5 @@
+"""The plugins that count resources, and what a pod requests."""
+
 from pybernetes.testing.builders import node, pod
 from services.scheduler.core.framework import NodeInfo, PodInfo
 from services.scheduler.core.plugins.balanced_allocation import BalancedAllocation

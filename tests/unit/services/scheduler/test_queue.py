@@ -1,3 +1,5 @@
+"""The queue: order, back-off, and what wakes a refused pod."""
+
 from pybernetes.testing.builders import pod
 from services.scheduler.core.framework import Change, PodInfo
 from services.scheduler.core.queue import REFUSED_MAX_S, SchedulingQueue, State

@@ -1,3 +1,5 @@
+"""The decision: best node, ties, and why not in Kubernetes' words."""
+
 import random
 
 from pybernetes.testing.builders import node, pod
