@@ -8,7 +8,7 @@ which rides out a restart of the server.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
@@ -129,7 +129,7 @@ class Calls:
         *,
         resource_version: str,
         bookmarks: bool,
-    ) -> AsyncIterator[RawEvent]:
+    ) -> AsyncGenerator[RawEvent, None]:
         """Yield changes after `resource_version` until the server ends the stream."""
         length_s = self._rng.randint(WATCH_MIN_S, WATCH_MAX_S)
         request = pb.WatchRequest(

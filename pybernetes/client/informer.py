@@ -10,7 +10,7 @@ import builtins
 import random
 from collections.abc import Callable, Iterable
 from contextlib import aclosing
-from typing import Any, Generic, cast
+from typing import Any, Generic
 
 from pybernetes.component.logs import get_logger
 from pybernetes.machinery import errors
@@ -137,8 +137,8 @@ class Informer(Generic[T]):
             field_selector=self._field_selector,
         )
         heard = False
-        async with aclosing(cast("Any", events)) as stream:
-            async for event in stream:
+        async with aclosing(events):
+            async for event in events:
                 heard = True
                 for change in self._mirror.event(event):
                     self._apply(change)

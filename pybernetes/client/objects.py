@@ -9,7 +9,8 @@ reached, Timeout when the deadline passed. After either a write may or may not h
 """
 
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic
@@ -112,11 +113,11 @@ class ObjectsClient:
         label_selector: str = "",
         field_selector: str = "",
         bookmarks: bool = True,
-    ) -> AsyncIterator[Event[T]]:
+    ) -> AsyncGenerator[Event[T], None]:
         """Yield the changes after `resource_version` until the server ends the stream.
 
         It does so every few minutes: go on from the last resource version seen. Raises Gone when
-        the revision has been compacted: list again.
+        the revision has been compacted: list again. Close it (`aclosing`) to end it early.
         """
         events = self._calls.watch(
             ref(kind.resource, namespace),
@@ -125,8 +126,9 @@ class ObjectsClient:
             bookmarks=bookmarks,
         )
         decode = self._decoder(kind).decode
-        async for event in events:
-            yield Event(event.type, decode(event.object))
+        async with aclosing(events):
+            async for event in events:
+                yield Event(event.type, decode(event.object))
 
     async def create(
         self,
@@ -266,7 +268,7 @@ class ObjectsClient:
         label_selector: str = "",
         field_selector: str = "",
         bookmarks: bool = True,
-    ) -> AsyncIterator[JsonEvent]:
+    ) -> AsyncGenerator[JsonEvent, None]:
         """Yield changes as JSON trees; otherwise as `watch`."""
         events = self._calls.watch(
             ref(resource, namespace),
@@ -274,8 +276,9 @@ class ObjectsClient:
             resource_version=resource_version,
             bookmarks=bookmarks,
         )
-        async for event in events:
-            yield JsonEvent(event.type, _json(event.object))
+        async with aclosing(events):
+            async for event in events:
+                yield JsonEvent(event.type, _json(event.object))
 
     async def create_raw(
         self,
