@@ -5,12 +5,14 @@ Source: Kubernetes staging/src/k8s.io/apimachinery/pkg/util/validation/validatio
 """
 
 import re
+from functools import lru_cache
 
 DNS1123_LABEL_LENGTH_MAX = 63
 DNS1123_SUBDOMAIN_LENGTH_MAX = 253
 GENERATED_SUFFIX_LENGTH = 5
 
 _NAME_LENGTH_MAX = 63
+_CACHE_ENTRIES = 8192  # per rule; a cluster says the same few names again and again
 _PORT_NAME_LENGTH_MAX = 15
 
 _LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
@@ -82,6 +84,7 @@ def path_segment(value: str) -> Messages:
     return tuple(f"may not contain '{char}'" for char in "/%" if char in value)
 
 
+@lru_cache(maxsize=_CACHE_ENTRIES)
 def qualified_name(value: str) -> Messages:
     """Check the key of a label or an annotation: `[prefix/]name`."""
     prefix, slash, name = value.rpartition("/")
@@ -131,6 +134,7 @@ def config_key(value: str) -> Messages:
     return messages
 
 
+@lru_cache(maxsize=_CACHE_ENTRIES)
 def env_var_name(value: str) -> Messages:
     """Check the name of an environment variable."""
     if not value:
@@ -151,6 +155,7 @@ def c_identifier(value: str) -> Messages:
     return (_regex_error(rule, _C_IDENTIFIER, "my_name", "MY_NAME", "MyName"),)
 
 
+@lru_cache(maxsize=_CACHE_ENTRIES)
 def port_name(value: str) -> Messages:
     """Check an IANA service name: the name of a container's port."""
     messages = []
@@ -177,6 +182,7 @@ def generated(base: str, suffix: str) -> str:
     return base[: _NAME_LENGTH_MAX - len(suffix)] + suffix
 
 
+@lru_cache(maxsize=_CACHE_ENTRIES)
 def _check(value: str, length_max: int, regex: str, rule: str, *examples: str) -> Messages:
     messages = []
     if len(value) > length_max:

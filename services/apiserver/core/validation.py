@@ -37,13 +37,17 @@ def check_update(
     *,
     subresource: str = "",
 ) -> None:
-    """Raise Invalid unless `old` may become `new`. `structural`: what the schema found."""
+    """Raise Invalid unless `old` may become `new`. `structural`: what the schema found.
+
+    A status update keeps the spec, so that the spec is not judged again.
+    """
+    own = () if subresource == "status" else strategy.validate(new)
     _raise_if_any(
         [
             *meta.validate_metadata(new, resource, strategy),
             *meta.validate_metadata_update(new, old, strategy),
             *structural,
-            *strategy.validate(new),
+            *own,
             *strategy.validate_update(new, old, subresource=subresource),
         ],
         new,

@@ -10,6 +10,7 @@ from pybernetes.machinery.resource import Json
 
 from .. import columns as cols
 from .. import rules, trees
+from ..columns import Column
 from ..resource import Strategy
 from ..rules import Causes
 
@@ -99,13 +100,14 @@ class IngressClasses(Strategy):
 
     has_generation = True
     columns = (
-        cols.made(
+        Column(
             "Name",
-            lambda obj: (
+            lambda obj, now: (
                 trees.name_of(obj)
                 + (" (default)" if trees.annotations_of(obj).get(_DEFAULT_CLASS) == "true" else "")
             ),
-            "Name, and whether it is taken by ingresses without a class.",
+            format="name",
+            description="Name, and whether it is taken by ingresses without a class.",
         ),
         cols.at("Controller", "spec.controller"),
         cols.made("Parameters", lambda obj: _parameters(obj), "Where its settings are."),

@@ -90,8 +90,8 @@ class HorizontalPodAutoscalers(Strategy):
             lambda obj: str(trees.at(obj, "spec.minReplicas") or cols.UNSET),
             "Fewest pods.",
         ),
-        cols.number("MaxPods", "spec.maxReplicas"),
-        cols.number("Replicas", "status.currentReplicas"),
+        cols.number("MaxPods", "spec.maxReplicas", type="string"),
+        cols.number("Replicas", "status.currentReplicas", type="string"),
         cols.AGE,
     )
 

@@ -3,6 +3,8 @@
 Source: Kubernetes pkg/registry/apps/replicaset, pkg/registry/core/replicationcontroller.
 """
 
+from collections.abc import Mapping
+
 from pybernetes.machinery.resource import Json
 
 from .. import columns as cols
@@ -18,7 +20,6 @@ class ReplicaSets(Strategy):
 
     has_status = True
     has_generation = True
-    field_paths = selectable("status.replicas")
     columns = (
         cols.NAME,
         cols.number("Desired", "spec.replicas"),
@@ -90,3 +91,8 @@ class ReplicationControllers(Strategy):
             yield rules.required("spec.template")
         else:
             yield from validate_template(obj, "ReplicationController")
+
+    def selectable_fields(self, obj: Json) -> Mapping[str, str]:
+        """Return the fields that controllers are selected by."""
+        replicas = str(trees.count(obj, "status.replicas"))
+        return {**super().selectable_fields(obj), "status.replicas": replicas}

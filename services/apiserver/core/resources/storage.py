@@ -10,6 +10,7 @@ from pybernetes.machinery.resource import Json
 
 from .. import columns as cols
 from .. import rules, trees
+from ..columns import Column
 from ..resource import Context, Strategy
 from ..rules import Causes
 
@@ -160,10 +161,11 @@ class StorageClasses(Strategy):
     """storage.k8s.io/v1 StorageClass."""
 
     columns = (
-        cols.made(
+        Column(
             "Name",
-            lambda obj: trees.name_of(obj) + (" (default)" if _is_default(obj) else ""),
-            "Name, and whether claims without a class take it.",
+            lambda obj, now: trees.name_of(obj) + (" (default)" if _is_default(obj) else ""),
+            format="name",
+            description="Name, and whether claims without a class take it.",
         ),
         cols.at("Provisioner", "provisioner"),
         cols.at("ReclaimPolicy", "reclaimPolicy", "Delete"),
@@ -191,7 +193,12 @@ class VolumeAttachments(Strategy):
     has_status = True
     columns = (
         cols.NAME,
-        cols.at("Attacher", "spec.attacher"),
+        Column(
+            "Attacher",
+            lambda obj, now: trees.text(obj, "spec.attacher"),
+            format="name",
+            description="Who attaches it.",
+        ),
         cols.at("PV", "spec.source.persistentVolumeName"),
         cols.at("Node", "spec.nodeName"),
         cols.at("Attached", "status.attached", False, type="boolean"),
