@@ -47,17 +47,17 @@ class Cluster:
 
     def set_pod(self, pod: Pod) -> frozenset[Change]:
         """Take a pod that has a node and has not ended."""
+        uid, place = pod.metadata.uid, pod.spec.node_name
+        was_at = self._places.get(uid)
+        held = self._nodes[was_at].pods[uid] if was_at is not None else None
+        self._assumed.discard(uid)
+        if held is not None and held.pod.spec == pod.spec:
+            return frozenset()  # a change of its status only: the most frequent event of all
         info = PodInfo.of(pod)
-        place = pod.spec.node_name
-        before = self._nodes.get(self._places.get(info.uid, ""))
-        held = before.pods.get(info.uid) if before is not None else None
-        if before is not None and before.name != place:
-            self.remove_pod(info.uid)
-        self._assumed.discard(info.uid)
+        if was_at != place:
+            self.remove_pod(uid)
         self._put(info, place)
-        gave_back = held is not None and (
-            held.requests != info.requests or (before is not None and before.name != place)
-        )
+        gave_back = held is not None and (was_at != place or held.requests != info.requests)
         return frozenset({Change.POD_REMOVED}) if gave_back else frozenset()
 
     def remove_pod(self, uid: str) -> frozenset[Change]:
