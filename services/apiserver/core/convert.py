@@ -18,11 +18,13 @@ from . import trees
 _Converter = Callable[[Json], Json]
 
 EVENTS = Resource("", "v1", "Event", "events", namespaced=True)
-_NEW_EVENTS = ("events.k8s.io", "v1", "events")
+NEW_EVENTS = Resource("events.k8s.io", "v1", "Event", "events", namespaced=True)
 AUTOSCALERS = Resource(
     "autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", namespaced=True
 )
-_OLD_AUTOSCALERS = ("autoscaling", "v1", "horizontalpodautoscalers")
+OLD_AUTOSCALERS = Resource(
+    "autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", namespaced=True
+)
 
 _EVENT_NAMES = {
     "involvedObject": "regarding",
@@ -37,6 +39,7 @@ _EVENT_NAMES = {
 _STORED_EVENT_NAMES = {new: old for old, new in _EVENT_NAMES.items()}
 _ALWAYS_IN_V1: Json = {"involvedObject": {}, "source": {}, "reportingComponent": ""}
 
+CPU_UTILIZATION_PERCENT = 80
 _METRICS = "autoscaling.alpha.kubernetes.io/metrics"
 _BEHAVIOR = "autoscaling.alpha.kubernetes.io/behavior"
 _CONDITIONS = "autoscaling.alpha.kubernetes.io/conditions"
@@ -45,20 +48,24 @@ _CURRENT_METRICS = "autoscaling.alpha.kubernetes.io/current-metrics"
 
 def storage_of(resource: Resource) -> Resource:
     """Return the resource as which objects of this one are stored: mostly itself."""
-    key = (resource.group, resource.version, resource.plural)
-    return {_NEW_EVENTS: EVENTS, _OLD_AUTOSCALERS: AUTOSCALERS}.get(key, resource)
+    return _STORED_AS.get(resource, resource)
 
 
 def to_storage(obj: Json, resource: Resource) -> Json:
     """Return an object served as `resource` in the form in which it is stored."""
-    converter = _TO_STORAGE.get((resource.group, resource.version, resource.plural))
+    converter = _TO_STORAGE.get(resource)
     return converter(obj) if converter else obj
 
 
 def from_storage(obj: Json, resource: Resource) -> Json:
     """Return a stored object in the form in which `resource` serves it."""
-    converter = _FROM_STORAGE.get((resource.group, resource.version, resource.plural))
+    converter = _FROM_STORAGE.get(resource)
     return converter(obj) if converter else obj
+
+
+def default_metric() -> Json:
+    """Return the metric by which an autoscaler scales that names none."""
+    return _cpu_metric("target", CPU_UTILIZATION_PERCENT)
 
 
 def _event_to_storage(event: Json) -> Json:
@@ -81,8 +88,7 @@ def _autoscaler_to_storage(autoscaler: Json) -> Json:
     utilization = spec.pop("targetCPUUtilizationPercentage", None)
     if utilization is not None:
         metrics.append(_cpu_metric("target", utilization))
-    if metrics:
-        spec["metrics"] = metrics
+    spec["metrics"] = metrics or [default_metric()]
     if behavior := _taken(annotations, _BEHAVIOR):
         spec["behavior"] = behavior
     status = dict(status)
@@ -157,11 +163,12 @@ def _split_cpu(metrics: list[Json], member: str) -> tuple[int | None, list[Json]
     return None, metrics
 
 
-_TO_STORAGE: dict[tuple[str, str, str], _Converter] = {
-    _NEW_EVENTS: _event_to_storage,
-    _OLD_AUTOSCALERS: _autoscaler_to_storage,
+_STORED_AS = {NEW_EVENTS: EVENTS, OLD_AUTOSCALERS: AUTOSCALERS}
+_TO_STORAGE: dict[Resource, _Converter] = {
+    NEW_EVENTS: _event_to_storage,
+    OLD_AUTOSCALERS: _autoscaler_to_storage,
 }
-_FROM_STORAGE: dict[tuple[str, str, str], _Converter] = {
-    _NEW_EVENTS: _event_from_storage,
-    _OLD_AUTOSCALERS: _autoscaler_from_storage,
+_FROM_STORAGE: dict[Resource, _Converter] = {
+    NEW_EVENTS: _event_from_storage,
+    OLD_AUTOSCALERS: _autoscaler_from_storage,
 }

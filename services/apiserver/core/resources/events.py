@@ -1,16 +1,18 @@
 """Events, which are one stored kind in two versions: v1 and events.k8s.io/v1.
 
-What is stored is v1; `..convert` makes the other. Columns and selectors see the stored form.
+What is stored is v1; `..convert` makes the other. The rules here look at events as stored.
 Source: Kubernetes pkg/registry/core/event/strategy.go.
 """
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
+from typing import ClassVar
 
 from pybernetes.machinery.resource import Json
 
 from .. import columns as cols
-from .. import rules, trees
+from .. import convert, rules, trees
 from ..columns import Column
 from ..resource import Strategy, selectable
 from ..rules import Causes
@@ -53,7 +55,7 @@ class Events(Strategy):
     field_paths = selectable(
         *(f"involvedObject.{key}" for key in _OBJECT), "reason", "reportingComponent", "type"
     )
-    columns = (
+    columns: ClassVar[tuple[Column, ...]] = (
         Column("Last Seen", _last_seen, description="Time since it was last seen."),
         cols.at("Type", "type"),
         cols.at("Reason", "reason"),
@@ -80,9 +82,18 @@ class Events(Strategy):
         return {**super().selectable_fields(obj), "source": source}
 
 
+def _as_stored(event: Json) -> Json:
+    return convert.to_storage(event, convert.NEW_EVENTS) if "regarding" in event else event
+
+
+def _of_stored(column: Column) -> Column:
+    return replace(column, value=lambda event, now: column.value(_as_stored(event), now))
+
+
 class NewEvents(Events):
     """events.k8s.io/v1 Event: the same, selected by other names."""
 
+    columns = tuple(_of_stored(column) for column in Events.columns)
     field_paths = selectable(
         "reason",
         "type",
@@ -90,6 +101,11 @@ class NewEvents(Events):
         **{f"regarding_{key}": f"involvedObject.{key}" for key in _OBJECT},
     )
 
+    def validate(self, obj: Json) -> Causes:
+        """The event stands where what it regards stands."""
+        for cause in super().validate(_as_stored(obj)):
+            yield replace(cause, field=cause.field.replace("involvedObject", "regarding"))
+
     def selectable_fields(self, obj: Json) -> Mapping[str, str]:
         """Return the fields that events are selected by."""
-        return Strategy.selectable_fields(self, obj)
+        return Strategy.selectable_fields(self, _as_stored(obj))

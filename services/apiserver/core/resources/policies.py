@@ -10,20 +10,12 @@ from typing import Any
 from pybernetes.machinery.resource import Json
 
 from .. import columns as cols
-from .. import rules, trees
+from .. import convert, rules, trees
 from ..resource import Strategy
 from ..rules import Causes
 from . import workloads
 
 _METRICS_SHOWN_MAX = 2
-_CPU_UTILIZATION = 80
-_DEFAULT_METRIC: Json = {
-    "type": "Resource",
-    "resource": {
-        "name": "cpu",
-        "target": {"type": "Utilization", "averageUtilization": _CPU_UTILIZATION},
-    },
-}
 _SCALE_UP: Json = {
     "stabilizationWindowSeconds": 0,
     "selectPolicy": "Max",
@@ -72,7 +64,7 @@ def _share(obj: Json, key: str) -> str:
 
 
 class HorizontalPodAutoscalers(Strategy):
-    """autoscaling/v2 HorizontalPodAutoscaler; v1 is converted to it."""
+    """autoscaling/v2 HorizontalPodAutoscaler, and v1, which is converted to it."""
 
     has_status = True
     columns = (
@@ -99,8 +91,10 @@ class HorizontalPodAutoscalers(Strategy):
         """Scale by CPU, and by the standard rules, unless told otherwise."""
         spec = trees.ensure(obj, "spec")
         spec.setdefault("minReplicas", 1)
+        if obj.get("apiVersion") == convert.OLD_AUTOSCALERS.api_version:
+            return  # the rest it cannot say; conversion fills it in
         if not spec.get("metrics"):
-            spec["metrics"] = [copy.deepcopy(_DEFAULT_METRIC)]
+            spec["metrics"] = [convert.default_metric()]
         behavior = spec.get("behavior")
         if isinstance(behavior, dict):
             for key, standard in (("scaleUp", _SCALE_UP), ("scaleDown", _SCALE_DOWN)):
@@ -120,6 +114,8 @@ class HorizontalPodAutoscalers(Strategy):
 
 
 def _targets(autoscaler: Json) -> str:
+    if autoscaler.get("apiVersion") == convert.OLD_AUTOSCALERS.api_version:
+        autoscaler = convert.to_storage(autoscaler, convert.OLD_AUTOSCALERS)
     shown = list(_metric_texts(autoscaler))
     if not shown:
         return cols.NONE

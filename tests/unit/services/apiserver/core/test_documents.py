@@ -9,11 +9,6 @@ from services.apiserver.core import convert, scale
 from services.apiserver.core.allocators import ClusterIps, NodePorts, RangeFullError, static_band
 from services.apiserver.core.discovery import Discovery, version_key
 
-NEW_EVENTS = Resource("events.k8s.io", "v1", "Event", "events", True)
-OLD_HPAS = Resource(
-    "autoscaling", "v1", "HorizontalPodAutoscaler", "horizontalpodautoscalers", True
-)
-
 
 def test_versions_are_sorted_by_stability_then_number() -> None:
     versions = ["v1", "v1beta1", "v2", "v1alpha1", "v10", "v2beta2"]
@@ -73,13 +68,13 @@ def test_an_event_is_the_same_in_both_versions() -> None:
         "count": 2,
         "reportingComponent": "kubelet",
     }
-    served = convert.from_storage(stored, NEW_EVENTS)
+    served = convert.from_storage(stored, convert.NEW_EVENTS)
     assert served["apiVersion"] == "events.k8s.io/v1"
     assert served["regarding"] == {"kind": "Pod"}
     assert served["note"] == "Pulled"
     assert served["deprecatedCount"] == 2
-    assert convert.to_storage(served, NEW_EVENTS) == stored
-    assert convert.storage_of(NEW_EVENTS) == convert.EVENTS
+    assert convert.to_storage(served, convert.NEW_EVENTS) == stored
+    assert convert.storage_of(convert.NEW_EVENTS) == convert.EVENTS
 
 
 def test_an_autoscaler_survives_the_old_version() -> None:
@@ -99,9 +94,9 @@ def test_an_autoscaler_survives_the_old_version() -> None:
         },
         "status": {"currentReplicas": 2, "desiredReplicas": 2},
     }
-    served = convert.from_storage(stored, OLD_HPAS)
+    served = convert.from_storage(stored, convert.OLD_AUTOSCALERS)
     assert served["spec"] == {"maxReplicas": 5, "targetCPUUtilizationPercentage": 60}
-    assert convert.to_storage(served, OLD_HPAS) == stored
+    assert convert.to_storage(served, convert.OLD_AUTOSCALERS) == stored
 
 
 def test_a_workload_is_scaled_through_its_view() -> None:

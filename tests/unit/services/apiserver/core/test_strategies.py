@@ -10,7 +10,7 @@ from pybernetes.component.ids import SequentialIds
 from pybernetes.machinery.errors import Conflict, Invalid
 from pybernetes.machinery.resource import Resource
 from pybernetes.schema import normalise, scheme, validate
-from services.apiserver.core import meta, strategies, validation
+from services.apiserver.core import convert, meta, strategies, validation
 from services.apiserver.core.resource import Context
 from services.apiserver.core.resources import pods, services
 
@@ -439,3 +439,35 @@ def test_an_unknown_resource_has_a_strategy_too() -> None:
     resource = Resource("example.com", "v1", "Widget", "widgets", True)
     with pytest.raises(Invalid, match=r'Widget.example.com "x" is invalid: metadata.namespace'):
         validation.check_create(obj, resource, strategy)
+
+
+def test_an_event_stands_where_its_object_stands_in_both_versions() -> None:
+    about = {"kind": "Pod", "name": "web", "namespace": "default"}
+    create("Event", involvedObject=about, reason="Pulled", type="Normal")
+    new: Tree = {
+        "regarding": about,
+        "reason": "Pulled",
+        "type": "Normal",
+        "action": "Pulling",
+        "note": "x",
+        "reportingController": "a.io/kubelet",
+        "reportingInstance": "n1",
+        "eventTime": "2026-01-01T00:00:00.000000Z",
+    }
+    event = create("Event", "events.k8s.io/v1", **copy.deepcopy(new))
+    fields = strategies.for_resource("events.k8s.io", "events").selectable_fields(event)
+    assert fields["regarding.name"] == "web"
+    about["namespace"] = "other"
+    with pytest.raises(Invalid, match=r"regarding.namespace: Invalid value: \"other\": does not"):
+        create("Event", "events.k8s.io/v1", **new)
+
+
+def test_an_autoscaler_of_the_old_version_stays_of_the_old_version() -> None:
+    obj = create(
+        "HorizontalPodAutoscaler",
+        "autoscaling/v1",
+        spec={"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "web"}},
+    )
+    assert obj["spec"]["minReplicas"] == 1
+    assert "metrics" not in obj["spec"]
+    assert "metrics" in convert.to_storage(obj, convert.OLD_AUTOSCALERS)["spec"]
