@@ -52,6 +52,7 @@ class Strategy:
     creates_on_update: ClassVar[bool] = False
     """An update of an object that does not exist makes it."""
     name_rule = staticmethod(names.dns1123_subdomain)
+    """From a name to what is wrong with it."""
     columns: ClassVar[tuple[Column, ...]] = (cols.NAME, cols.CREATED_AT)
     field_paths: ClassVar[Mapping[str, str]] = MappingProxyType(
         {"metadata.name": "metadata.name", "metadata.namespace": "metadata.namespace"}

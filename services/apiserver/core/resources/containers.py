@@ -5,7 +5,6 @@ Source: Kubernetes pkg/apis/core/validation/validation.go.
 
 import re
 from collections.abc import Collection
-from decimal import Decimal
 from typing import Any
 
 from pybernetes.machinery import names, quantity
@@ -94,15 +93,6 @@ def validate_resources(resources: Json, field: str) -> Causes:
                 str(amount),
                 f"must be less than or equal to {name} limit of {limit}",
             )
-
-
-def total(amounts: list[Json]) -> dict[str, Decimal]:
-    """Return the sum of resource lists."""
-    summed: dict[str, Decimal] = {}
-    for listed in amounts:
-        for name, amount in listed.items():
-            summed[name] = summed.get(name, Decimal(0)) + quantity.parse(amount)
-    return summed
 
 
 def _is_extended(name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from pybernetes.machinery import conditions, errors
 from pybernetes.machinery.resource import Json, Resource
@@ -94,7 +93,9 @@ class Pods(Strategy):
             return
         after, before = trees.members(new, "spec"), trees.members(old, "spec")
         if subresource == "ephemeralcontainers":
-            if _frozen(after, "ephemeralContainers") != _frozen(before, "ephemeralContainers"):
+            if trees.without(after, "ephemeralContainers") != trees.without(
+                before, "ephemeralContainers"
+            ):
                 yield rules.forbidden("spec", "only ephemeralContainers may change here")
             return
         yield from _validate_images(after)
@@ -225,13 +226,9 @@ def _mirror_ips(status: Json) -> None:
             status[plural] = [{"ip": status[single]}]
 
 
-def _frozen(spec: Json, *mutable: str) -> Json:
-    return trees.without(spec, *mutable)
-
-
 def _comparable(spec: Json) -> Json:
     """Return the spec without what an update may change (each has its own rule)."""
-    kept = _frozen(spec, "activeDeadlineSeconds", "tolerations", "schedulingGates")
+    kept = trees.without(spec, "activeDeadlineSeconds", "tolerations", "schedulingGates")
     if kept.get("terminationGracePeriodSeconds", 0) < 0:
         kept["terminationGracePeriodSeconds"] = 1
     for listed in ("containers", "initContainers"):
@@ -248,7 +245,8 @@ def _validate_images(after: Json) -> Causes:
 
 
 def _validate_deadline(after: Json, before: Json) -> Causes:
-    field, new, old = "spec.activeDeadlineSeconds", *_both(after, before, "activeDeadlineSeconds")
+    field, key = "spec.activeDeadlineSeconds", "activeDeadlineSeconds"
+    new, old = after.get(key), before.get(key)
     if old is not None and new is None:
         yield rules.invalid(field, None, "must not update from a positive integer to nil value")
     elif old is not None and new > old:
@@ -264,7 +262,3 @@ def _validate_tolerations(after: Json, before: Json) -> Causes:
                 "existing toleration can not be modified except its tolerationSeconds",
             )
             return
-
-
-def _both(after: Json, before: Json, key: str) -> tuple[Any, Any]:
-    return after.get(key), before.get(key)
