@@ -1,0 +1,1 @@
+"""One control loop a file: what is observed in, actions out."""
