@@ -18,22 +18,23 @@ import select
 import socket
 import struct
 from collections import deque
-from collections.abc import Collection
-from typing import Protocol
 
 from pybernetes.component.logs import get_logger
 
 from .core.balancer import Load
 from .core.outliers import Outliers
-from .core.table import Backend
-from .pipes import PIPE_BYTES, Pipe, Pipes
+from .halves import Chooser, Door, Half
+from .pipes import PIPE_BYTES, Pipes
 from .sockets import backend_socket
 
 CONNECT_TIMEOUT_S = 1.0
-"""Silence for this long counts as a refusal: backends are on this host or one network away."""
+"""Silence for this long counts as a refusal, if there is somebody better to ask."""
+
+CONNECT_PATIENCE_S = 10.0
+"""Otherwise we wait: the kernel repeats its SYN after 1, 3 and 7 s, a crowded backlog drains."""
 
 TRIES_MAX = 5
-"""Backends tried for one connection; a client waits at most TRIES_MAX * CONNECT_TIMEOUT_S."""
+"""Backends tried for one connection."""
 
 BUFFER_BYTES = 256 << 10
 """The buffer that all connections share; also the most that one stalled reader can leave behind."""
@@ -61,61 +62,6 @@ _OUR_FAULT = _EXHAUSTED | {errno.EADDRNOTAVAIL, errno.EADDRINUSE, errno.EAGAIN}
 log = get_logger("engine")
 
 
-class Chooser(Protocol):
-    """Who knows the backends of a listener."""
-
-    def pick(self, client_ip: str, now_s: float, tried: Collection[Backend] = ()) -> Backend | None:
-        """Return where to connect, nobody in `tried`; None: refuse."""
-        ...
-
-
-class _Door:
-    """A listening socket."""
-
-    __slots__ = ("chooser", "sock")
-
-    def __init__(self, sock: socket.socket, chooser: Chooser) -> None:
-        self.sock = sock
-        self.chooser = chooser
-
-
-class _Half:
-    """One socket of a connection. The peer of a half that was closed is None."""
-
-    __slots__ = (
-        "backend",
-        "bulk",
-        "chooser",
-        "client_ip",
-        "eof",
-        "fd",
-        "peer",
-        "pending",
-        "pipe",
-        "piped",
-        "shut",
-        "sock",
-        "tried",
-        "up",
-    )
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
-        self.fd = sock.fileno()
-        self.peer: _Half | None = None
-        self.pending: memoryview | None = None  # to be written to this socket
-        self.pipe: Pipe | None = None  # same, as a pipe of `piped` bytes
-        self.piped = 0
-        self.eof = False  # everything was read from it
-        self.shut = False  # we sent it our end of stream
-        self.up = True
-        self.bulk = False
-        self.backend: Backend | None = None  # of a backend's half
-        self.chooser: Chooser | None = None  # of a client's half, as are the next two
-        self.client_ip = ""
-        self.tried: tuple[Backend, ...] = ()
-
-
 class Engine:
     """Moves the bytes. `run` is its task; sockets are handed over by `open`, taken by `close`."""
 
@@ -131,11 +77,11 @@ class Engine:
         self._outliers = outliers
         self._connect_timeout_s = connect_timeout_s
         self._epoll = select.epoll()
-        self._doors: dict[int, _Door] = {}
-        self._halves: dict[int, _Half] = {}
-        self._connecting: deque[tuple[float, _Half]] = deque()
+        self._doors: dict[int, Door] = {}
+        self._halves: dict[int, Half] = {}
+        self._connecting: deque[tuple[float, Half]] = deque()
         self._connect_timer: asyncio.TimerHandle | None = None
-        self._unfinished: dict[_Half, None] = {}
+        self._unfinished: dict[Half, None] = {}
         self._again: asyncio.Handle | None = None
         self._graves: list[socket.socket] = []
         self._pipes = Pipes()
@@ -160,7 +106,7 @@ class Engine:
 
     def open(self, sock: socket.socket, chooser: Chooser) -> None:
         """Accept connections from a listening, non-blocking socket, which is ours from now on."""
-        self._doors[sock.fileno()] = _Door(sock, chooser)
+        self._doors[sock.fileno()] = Door(sock, chooser)
         self._epoll.register(sock.fileno(), IN)
 
     def close(self, sock: socket.socket) -> None:
@@ -221,7 +167,7 @@ class Engine:
 
     # -- how a connection begins
 
-    def _accept(self, door: _Door) -> None:
+    def _accept(self, door: Door) -> None:
         for _ in range(ACCEPTS_MAX):
             try:
                 sock, address = door.sock.accept()
@@ -233,13 +179,13 @@ class Engine:
                     return
                 continue  # this client is gone already; accept(2) lists a dozen reasons
             sock.setblocking(False)
-            half = self._halves[sock.fileno()] = _Half(sock)
+            half = self._halves[sock.fileno()] = Half(sock)
             half.chooser = door.chooser
             half.client_ip = address[0]
             self._idle.clear()
             self._connect(half)
 
-    def _rest(self, door: _Door, error: OSError) -> None:
+    def _rest(self, door: Door, error: OSError) -> None:
         log.error("cannot accept", error=str(error), sockets=len(self._halves))
         fd = door.sock.fileno()
         self._epoll.modify(fd, 0)
@@ -250,7 +196,7 @@ class Engine:
 
         self._loop.call_later(REST_S, resume)
 
-    def _connect(self, client: _Half) -> None:
+    def _connect(self, client: Half) -> None:
         """Try the next backend, or reset the client if there is none."""
         client.peer = None
         assert client.chooser is not None
@@ -258,6 +204,8 @@ class Engine:
         backend = None
         if len(client.tried) < TRIES_MAX:
             backend = client.chooser.pick(client.client_ip, now_s, client.tried)
+            if backend is None:
+                backend, client.silent = client.silent, None
         if backend is None:
             self._reset(client)
             return
@@ -268,9 +216,9 @@ class Engine:
             log.error("cannot connect", error=str(error), sockets=len(self._halves))
             self._reset(client)
             return
-        half = self._halves[sock.fileno()] = _Half(sock)
+        half = self._halves[sock.fileno()] = Half(sock)
         half.up = False
-        half.backend = backend
+        half.backend, half.began_s = backend, now_s
         half.peer, client.peer = client, half
         self._load.opened(backend)
         code = sock.connect_ex(backend)
@@ -282,7 +230,7 @@ class Engine:
         if self._connect_timer is None:
             self._connect_timer = self._loop.call_later(self._connect_timeout_s, self._expire)
 
-    def _connected(self, half: _Half) -> None:
+    def _connected(self, half: Half) -> None:
         client = half.peer
         assert client is not None
         assert half.backend is not None
@@ -290,7 +238,7 @@ class Engine:
         self._outliers.worked(half.backend)
         self._epoll.register(client.fd, STREAM_EVENTS)  # fires at once for what is there already
 
-    def _refused(self, half: _Half, code: int) -> None:
+    def _refused(self, half: Half, code: int) -> None:
         client, backend = half.peer, half.backend
         assert client is not None
         assert backend is not None
@@ -310,20 +258,33 @@ class Engine:
             self._crashed.set_exception(error)
 
     def _give_up(self) -> None:
-        """Refuse for backends that have been silent for too long."""
+        """Turn from backends that have been silent for too long to others."""
         now_s = self._loop.time()
         waiting = self._connecting
         while waiting and (waiting[0][0] <= now_s or waiting[0][1].up or not waiting[0][1].peer):
             _, half = waiting.popleft()
-            if not half.up and half.peer is not None:
+            if half.up or half.peer is None:
+                continue
+            if self._has_better(half.peer, now_s):
+                half.peer.silent = half.backend
                 self._refused(half, errno.ETIMEDOUT)
+            elif now_s - half.began_s >= CONNECT_PATIENCE_S:
+                self._refused(half, errno.ETIMEDOUT)
+            else:
+                waiting.append((now_s + self._connect_timeout_s, half))
         if waiting and self._connect_timer is None:
             self._connect_timer = self._loop.call_later(waiting[0][0] - now_s, self._expire)
         self._bury()
 
+    def _has_better(self, client: Half, now_s: float) -> bool:
+        """Tell whether a client that waits could go to a backend of good repute."""
+        assert client.chooser is not None
+        other = client.chooser.pick(client.client_ip, now_s, client.tried)
+        return other is not None and not self._outliers.rests(other, now_s)
+
     # -- how bytes move
 
-    def _pump(self, src: _Half, *, until_empty: bool) -> None:
+    def _pump(self, src: Half, *, until_empty: bool) -> None:
         """Move what `src` has to its peer; a short read ends it, unless `until_empty`."""
         dst = src.peer
         if dst is None or not dst.up or src.eof or dst.pending is not None:
@@ -333,7 +294,7 @@ class Engine:
         else:
             self._copy(src, dst, until_empty=until_empty)
 
-    def _copy(self, src: _Half, dst: _Half, *, until_empty: bool) -> None:
+    def _copy(self, src: Half, dst: Half, *, until_empty: bool) -> None:
         view = self._view
         for _ in range(ROUNDS_MAX):
             try:
@@ -364,7 +325,7 @@ class Engine:
                 return
         self._unfinished[src] = None
 
-    def _splice(self, src: _Half, dst: _Half) -> None:
+    def _splice(self, src: Half, dst: Half) -> None:
         """Move without copying. A pipe is owned only while bytes are in it."""
         pipe = dst.pipe or self._pipes.take()
         if pipe is None:  # no descriptors left
@@ -402,7 +363,7 @@ class Engine:
             self._unfinished[src] = None
         self._release(dst)
 
-    def _flush(self, dst: _Half) -> None:
+    def _flush(self, dst: Half) -> None:
         """Write what was left over, then read on."""
         src = dst.peer
         if src is None:
@@ -420,7 +381,7 @@ class Engine:
 
     # -- how a connection ends
 
-    def _finish(self, src: _Half, dst: _Half) -> None:
+    def _finish(self, src: Half, dst: Half) -> None:
         """End the stream to `dst`: `src` has ended, and all of it was written."""
         src.eof = dst.shut = True
         if dst.eof and src.shut:
@@ -432,7 +393,7 @@ class Engine:
         except OSError:
             self._reset(dst)
 
-    def _broken(self, half: _Half, peer: _Half) -> None:
+    def _broken(self, half: Half, peer: Half) -> None:
         """Writing to `half` failed: pass on its last words, as a kernel would, then reset."""
         if not half.eof and peer.pending is None and not peer.piped:
             for _ in range(ROUNDS_MAX):
@@ -444,7 +405,7 @@ class Engine:
                     break  # nothing left, or nobody to tell
         self._reset(half)
 
-    def _reset(self, half: _Half) -> None:
+    def _reset(self, half: Half) -> None:
         """Abort both sides: each sees a connection reset."""
         for side in (half, half.peer):
             if side is not None:
@@ -454,7 +415,7 @@ class Engine:
                     log.debug("cannot reset", error=str(error))
                 self._bye(side)
 
-    def _bye(self, half: _Half) -> None:
+    def _bye(self, half: Half) -> None:
         """Forget one side; its socket closes at the end of the turn."""
         if self._halves.get(half.fd) is not half:
             return
@@ -491,7 +452,7 @@ class Engine:
         self._pipes.close()
         self._epoll.close()
 
-    def _release(self, half: _Half) -> None:
+    def _release(self, half: Half) -> None:
         if half.pipe is not None:
             self._pipes.give(half.pipe, is_empty=not half.piped)
             half.pipe, half.piped = None, 0
