@@ -44,11 +44,14 @@ def created(name: str) -> News:
     return News("NewReplicaSetCreated", f'Created new replica set "{name}"')
 
 
-def found(deployment: Deployment, new: ReplicaSet) -> News | None:
-    """Return the news that a ReplicaSet of our template exists, if nothing was ever said."""
-    if _find(deployment.status.conditions, "Progressing") is not None:
-        return None
+def found(new: ReplicaSet) -> News:
+    """Return the news that a ReplicaSet of our template exists already."""
     return News("FoundNewReplicaSet", f'Found new replica set "{new.metadata.name}"')
+
+
+def is_said(deployment: Deployment) -> bool:
+    """Return whether anything was ever said about progress."""
+    return _find(deployment.status.conditions, "Progressing") is not None
 
 
 def status(

@@ -63,24 +63,25 @@ def reconcile(seen: Observed) -> Iterator[Action]:
     mine = yield from claim(deployment, deployment.spec.selector, seen.sets)
     sets = tell_apart(deployment, mine)
     news: progress.News | None = None
-    if deployment.metadata.deletion_timestamp is None:
-        if deployment.spec.paused or _is_resized(deployment, sets):
-            if not (yield from _refresh_new(deployment, sets)):
-                yield from _resize(deployment, sets)
-            if deployment.spec.paused:
-                yield from forget_old(deployment, sets.old)
-        else:
-            if sets.new is None and _may_start(seen, sets):
-                if seen.occupant is not None:
-                    yield progress.collided(deployment)
-                    return
-                sets, news = yield from _start(deployment, sets)
-            elif sets.new is not None:
-                news = progress.found(deployment, sets.new)
-                if (yield from _refresh_new(deployment, sets)):
-                    yield from _conclude(seen, sets, news)
-                    return
-            yield from _roll(seen, sets)
+    if deployment.metadata.deletion_timestamp is not None:
+        yield from _conclude(seen, sets, None)
+        return
+    if (yield from _refresh_new(deployment, sets)):
+        return  # the write brings us back, with the set as it is then
+    if deployment.spec.paused or _is_resized(deployment, sets):
+        yield from _resize(deployment, sets)
+        if deployment.spec.paused:
+            yield from forget_old(deployment, sets.old)
+    elif sets.new is None and _may_start(seen, sets):
+        if seen.occupant is not None:
+            yield progress.collided(deployment)
+            return
+        sets, news = yield from _start(deployment, sets)
+        yield from _roll(seen, sets)
+    else:
+        if sets.new is not None and _is_news(deployment, sets.new):
+            news = progress.found(sets.new)
+        yield from _roll(seen, sets)
     yield from _conclude(seen, sets, news)
 
 
@@ -260,15 +261,29 @@ def _set_size(deployment: Deployment, rs: ReplicaSet, size: int) -> Iterator[Act
 def _conclude(seen: Observed, sets: Sets, news: "progress.News | None") -> Iterator[Action]:
     """Bring the Deployment's own revision and status up to date; look again at the deadline."""
     deployment = seen.owner
-    revision = sets.new and sets.new.metadata.annotations.get(revisions.REVISION)
-    if revision and revision != deployment.metadata.annotations.get(revisions.REVISION):
-        annotations = {revisions.REVISION: revision}
-        yield Patch(deployment, {"metadata": {"annotations": annotations}}, is_versioned=False)
     status = progress.status(deployment, sets.all, sets.new, news, seen.now)
     if status != deployment.status:
         yield progress.written(deployment, status)
     elif (when := progress.deadline(deployment)) is not None:
         yield RecheckAt(when)
+    # Last: as long as it is not written, `_is_news` says again what the status may not say yet.
+    if sets.new is not None and _has_other_revision(deployment, sets.new):
+        annotations = {revisions.REVISION: sets.new.metadata.annotations[revisions.REVISION]}
+        yield Patch(deployment, {"metadata": {"annotations": annotations}}, is_versioned=False)
+
+
+def _is_news(deployment: Deployment, new: ReplicaSet) -> bool:
+    """Return whether the status may not yet speak of the current set.
+
+    Differs: Kubernetes goes on to say that the former set is available when it crashed, or rolled
+    back to a set that exists; its deadline then never passes.
+    """
+    return not progress.is_said(deployment) or _has_other_revision(deployment, new)
+
+
+def _has_other_revision(deployment: Deployment, new: ReplicaSet) -> bool:
+    revision = new.metadata.annotations.get(revisions.REVISION)
+    return bool(revision) and revision != deployment.metadata.annotations.get(revisions.REVISION)
 
 
 def _scaled(deployment: Deployment, way: str, name: str, before: int, size: int) -> Said:
