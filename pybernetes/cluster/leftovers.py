@@ -7,8 +7,9 @@ import asyncio
 import fcntl
 import os
 import select
-import signal
 from pathlib import Path
+
+from pybernetes.component.pids import end, start_time
 
 from .spec import ClusterError
 
@@ -47,7 +48,7 @@ def locked_by(run: Path) -> int | None:
 
 def remember(run: Path, name: str, pid: int) -> None:
     """Note that `pid` is the process `name`."""
-    started = _start_time(pid)
+    started = start_time(pid)
     if started is not None:
         (run / f"{name}.pid").write_text(f"{pid} {started}\n")
 
@@ -62,34 +63,9 @@ def living(run: Path) -> dict[str, int]:
     found = {}
     for file in sorted(run.glob("*.pid")):
         pid, _, started = file.read_text().strip().partition(" ")
-        if pid and _start_time(int(pid)) == started:
+        if pid and start_time(int(pid)) == started:
             found[file.stem] = int(pid)
     return found
-
-
-async def end(pid: int, grace_s: float) -> None:
-    """SIGTERM, then SIGKILL after `grace_s` seconds; return when the process is gone."""
-    try:
-        descriptor = os.pidfd_open(pid)
-    except ProcessLookupError:
-        return
-    loop = asyncio.get_running_loop()
-    gone = asyncio.Event()
-    loop.add_reader(descriptor, gone.set)
-    try:
-        for number, wait_s in ((signal.SIGTERM, grace_s), (signal.SIGKILL, None)):
-            try:
-                signal.pidfd_send_signal(descriptor, number)
-                async with asyncio.timeout(wait_s):
-                    await gone.wait()
-                return
-            except ProcessLookupError:
-                return
-            except TimeoutError:
-                continue
-    finally:
-        loop.remove_reader(descriptor)
-        os.close(descriptor)
 
 
 async def end_all(run: Path, grace_s: float) -> None:
@@ -117,13 +93,3 @@ def wait_gone(pid: int, timeout_s: float) -> bool:
         return bool(poll.poll(timeout_s * 1000))
     finally:
         os.close(descriptor)
-
-
-def _start_time(pid: int) -> str | None:
-    """Return the kernel's start time of a process, in ticks since boot; None when it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    state, *rest = stat.rpartition(")")[2].split()
-    return None if state == "Z" else rest[18]

@@ -21,6 +21,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from pybernetes.api.core_v1 import Node
 from pybernetes.client.informer import Informers
 from pybernetes.client.objects import ObjectsClient
+from pybernetes.component import pids
 from pybernetes.component.logs import get_logger
 from pybernetes.component.rpc_channel import dial
 from pybernetes.component.run import Service
@@ -205,7 +206,7 @@ class Supervisor:
 
     async def _stop(self, child: Child) -> None:
         if child.pid:
-            await leftovers.end(child.pid, STOP_GRACE_S)
+            await pids.end(child.pid, STOP_GRACE_S)
 
     def _log_file(self, child: Child) -> Path:
         return self._spec.logs / f"{child.plan.name}.log"

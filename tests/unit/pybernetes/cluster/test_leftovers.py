@@ -8,6 +8,7 @@ import pytest
 
 from pybernetes.cluster import leftovers
 from pybernetes.cluster.spec import ClusterError
+from pybernetes.component import pids
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(600)"]
 STUBBORN = [
@@ -30,7 +31,7 @@ async def test_a_process_that_ignores_sigterm_is_killed() -> None:
     with subprocess.Popen(STUBBORN, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        await leftovers.end(process.pid, 0.1)
+        await pids.end(process.pid, 0.1)
         assert process.wait() == -9
 
 

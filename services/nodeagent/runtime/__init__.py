@@ -1,0 +1,1 @@
+"""Container runtimes behind one protocol: processes, Docker, and a fake."""
