@@ -8,7 +8,7 @@ Source: Kubernetes staging/src/k8s.io/apiserver/pkg/storage/cacher.
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import orjson
 from sortedcontainers import SortedDict
@@ -83,10 +83,13 @@ class Selection:
     """Empty: those of all namespaces."""
     name: str = ""
     """Empty: of every name."""
-    labels: labels.Selector = field(default_factory=lambda: labels.parse(""))
-    fields: fields.FieldSelector = fields.EVERYTHING
-    is_everything: bool = False
-    """No selector at all: saves asking."""
+    by_labels: labels.Selector | None = None
+    by_fields: fields.FieldSelector | None = None
+
+    @property
+    def takes_all(self) -> bool:
+        """Whether all objects of the namespace are selected."""
+        return not self.name and self.by_labels is None and self.by_fields is None
 
     def matches(self, entry: Entry) -> bool:
         """Return whether an object is selected."""
@@ -94,9 +97,9 @@ class Selection:
             return False
         if self.name and entry.name != self.name:
             return False
-        if self.is_everything:
-            return True
-        return self.labels.matches(entry.labels) and self.fields.matches(
+        if self.by_labels is not None and not self.by_labels.matches(entry.labels):
+            return False
+        return self.by_fields is None or self.by_fields.matches(
             lambda name: entry.fields.get(name, "")
         )
 
@@ -210,8 +213,7 @@ class WatchCache:
         self._entries = SortedDict((entry.key, entry) for entry in entries)
         self._history.clear()
         self._floor = self.revision = revision
-        for watcher in list(self._watchers.values()):
-            watcher.cut()
+        self.cut_all()
 
     def apply(self, key: str, entry: Entry | None, revision: int) -> None:
         """Take one change, None for a deletion, and tell the watchers."""
@@ -236,12 +238,12 @@ class WatchCache:
 
     def select(self, prefix: str, selection: Selection, *, after: str = "") -> Iterator[Entry]:
         """Yield the selected objects below a prefix by key, those past the key `after`."""
-        entries = self._entries
+        entries, takes_all = self._entries, selection.takes_all
         for key in entries.irange(max(prefix, after), inclusive=(False, False)):
             if not key.startswith(prefix):
                 return
             entry = entries[key]
-            if (selection.is_everything and not selection.name) or selection.matches(entry):
+            if takes_all or selection.matches(entry):
                 yield entry
 
     def count(self, prefix: str) -> int:
@@ -265,6 +267,11 @@ class WatchCache:
             raise Gone(f"too old resource version: {after} ({self.revision})")
         self._watchers[id(watcher)] = watcher
         return watcher
+
+    def cut_all(self) -> None:
+        """End every watch: the server is about to stop."""
+        for watcher in list(self._watchers.values()):
+            watcher.cut()
 
     def unwatch(self, watcher: Watcher) -> None:
         """Forget a watch."""

@@ -1,0 +1,17 @@
+"""Start pybernetes-apiserver."""
+
+import sys
+
+from pybernetes.component.run import run
+
+from .app import start
+from .config import Config
+
+
+def main() -> int:
+    """Run until SIGTERM; return the exit code."""
+    return run("pybernetes-apiserver", Config, start)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
