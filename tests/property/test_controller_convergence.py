@@ -300,5 +300,6 @@ def test_a_version_that_never_becomes_ready_stalls_and_can_be_undone(
 
 
 def reason(world: World, type_: str) -> str:
-    conditions = world.one(Deployment, "web").status.conditions
+    owner: Deployment = world.one(Deployment, "web")
+    conditions = owner.status.conditions
     return next(found.reason for found in conditions if found.type == type_)

@@ -26,8 +26,8 @@ def space(*, going: bool) -> Namespace:
 
 
 def closing(**contents: namespace.Remains) -> list[Any]:
-    kinds = {"pods": Pod, "configmaps": ConfigMap}
-    found = {kinds[name].resource: left for name, left in contents.items()}
+    resources = {"pods": Pod.resource, "configmaps": ConfigMap.resource}
+    found = {resources[name]: left for name, left in contents.items()}
     return list(namespace.reconcile(namespace.Observed(space(going=True), found, NOW)))
 
 
