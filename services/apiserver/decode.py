@@ -17,9 +17,11 @@ from pybernetes.machinery.resource import Json
 from pybernetes.schema.normalise import Problem, normalise
 from pybernetes.schema.types import Type
 
+from . import protobuf
+
 JSON_TYPE = "application/json"
 YAML_TYPE = "application/yaml"
-READABLE = (JSON_TYPE, YAML_TYPE)
+READABLE = (JSON_TYPE, YAML_TYPE, protobuf.MEDIA_TYPE)
 
 YAML_NODES_MAX = 100_000
 """Aliases can make a short text huge."""
@@ -141,4 +143,8 @@ def strict_message(problems: Iterable[Problem]) -> str:
 
 def decode(body: bytes, media_type: str, type_: Type, validation: FieldValidation) -> Decoded:
     """Return the object in a body, ready for its strategy."""
-    return normalised(tree_of(parse(body, media_type), type_), type_, validation)
+    if media_type == protobuf.MEDIA_TYPE:
+        value: Any = protobuf.decode(body, type_)
+    else:
+        value = parse(body, media_type)
+    return normalised(tree_of(value, type_), type_, validation)

@@ -1,7 +1,7 @@
 """What this server offers of the schema's resources: those that it really implements."""
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pybernetes.machinery.errors import MethodNotAllowed, NotFound
 from pybernetes.schema.scheme import ResourceType, Scheme
@@ -26,23 +26,33 @@ _ABSENT = frozenset(
 NOT_FOUND_TEXT = "the server could not find the requested resource"
 
 
+class _Trimmed(Scheme):
+    """The scheme without what is not implemented."""
+
+    def __init__(self, whole: Scheme) -> None:
+        super().__init__(whole.types)
+        served = list(_implemented(whole))
+        self._by_plural = {(*_place(each), each.resource.plural): each for each in served}
+        self._by_kind = {(*_place(each), each.resource.kind): each for each in served}
+
+
+def _place(served: ResourceType) -> tuple[str, str]:
+    return served.resource.group, served.resource.version
+
+
 class Offer:
     """The resources that are served, by their place in the API."""
 
     def __init__(self, scheme: Scheme) -> None:
-        self.scheme = scheme
-        self._served = {
-            (served.resource.group, served.resource.version, served.resource.plural): served
-            for served in _implemented(scheme)
-        }
+        self.scheme: Scheme = _Trimmed(scheme)
 
-    def resources(self) -> list[ResourceType]:
+    def resources(self) -> Sequence[ResourceType]:
         """Return every resource served."""
-        return list(self._served.values())
+        return self.scheme.resources()
 
     def find(self, group: str, version: str, plural: str) -> ResourceType:
         """Return a resource. Raises NotFound."""
-        found = self._served.get((group, version, plural))
+        found = self.scheme.by_plural(group, version, plural)
         if found is None:
             raise NotFound(NOT_FOUND_TEXT)
         return found

@@ -3,11 +3,10 @@
 import asyncio
 import hashlib
 from collections.abc import Callable
-from importlib import resources
+from functools import partial
 
 import orjson
 
-import pybernetes
 from pybernetes.machinery.errors import ApiError
 from pybernetes.machinery.resource import Json
 from pybernetes.schema import openapi
@@ -50,8 +49,6 @@ class Documents:
         self._caches = caches
         self._server_address = server_address
         self._made: dict[str, tuple[bytes, str]] = {}
-        fds = resources.files("pybernetes.schema").joinpath("protos/kube.fds").read_bytes()
-        self._digest = hashlib.sha256(fds + pybernetes.__version__.encode())
 
     async def answer(self, request: Request) -> Response | None:
         """Return the document at a path; None if there is none."""
@@ -73,6 +70,7 @@ class Documents:
             case ["apis", group, version]:
                 return self._resources(group, version, request)
             case ["openapi", "v3"]:
+                await asyncio.to_thread(self._make_openapi)
                 return self._cached("/openapi/v3", self._openapi_index, request)
             case ["openapi", "v3", "api", version]:
                 return self._openapi("", version, request)
@@ -102,20 +100,26 @@ class Documents:
             return None
         return self._cached(f"/{group}/{version}", lambda: found, request)
 
+    def _make_openapi(self) -> None:
+        """Make every OpenAPI document, once: the index names the hash of each."""
+        scheme = self._offer.scheme
+        for group, version in scheme.group_versions():
+            self._make(
+                _openapi_key(group, version), partial(openapi.document, scheme, group, version)
+            )
+
     def _openapi_index(self) -> Json:
+        pairs = self._offer.scheme.group_versions()
         return openapi.index(
-            {pair: self._hash(*pair) for pair in self._offer.scheme.group_versions()}
+            {pair: self._made[_openapi_key(*pair)][1].strip('"') for pair in pairs}
         )
 
     def _openapi(self, group: str, version: str, request: Request) -> Response | None:
-        if (group, version) not in self._offer.scheme.group_versions():
-            return None
         scheme = self._offer.scheme
-        made = self._cached(
-            f"openapi {group}/{version}",
-            lambda: openapi.document(scheme, group, version),
-            request,
-        )
+        if (group, version) not in scheme.group_versions():
+            return None
+        make = partial(openapi.document, scheme, group, version)
+        made = self._cached(_openapi_key(group, version), make, request)
         if not request.query.text("hash"):
             return made
         # The hash names the content: what is fetched by it never changes.
@@ -123,16 +127,16 @@ class Documents:
         headers.append(("Cache-Control", "public, immutable, max-age=31536000"))
         return Response(made.status, made.body, made.content_type, headers)
 
-    def _hash(self, group: str, version: str) -> str:
-        digest = self._digest.copy()
-        digest.update(f"{group}/{version}".encode())
-        return digest.hexdigest().upper()
+    def _make(self, key: str, make: Callable[[], Json]) -> tuple[bytes, str]:
+        """Return a document and its ETag, made at the first call."""
+        made = self._made.get(key)
+        if made is None:
+            raw = orjson.dumps(make())
+            made = self._made[key] = raw, f'"{hashlib.sha256(raw).hexdigest().upper()}"'
+        return made
 
     def _cached(self, key: str, make: Callable[[], Json], request: Request) -> Response:
-        if key not in self._made:
-            raw = orjson.dumps(make())
-            self._made[key] = raw, f'"{hashlib.sha256(raw).hexdigest().upper()}"'
-        raw, etag = self._made[key]
+        raw, etag = self._make(key, make)
         headers = (("ETag", etag), ("Cache-Control", "no-cache, private"))
         if request.header("if-none-match") == etag:
             return Response(304, b"", JSON_TYPE, headers)
@@ -176,3 +180,7 @@ class Documents:
         except TimeoutError:
             return f"the store did not answer within {HEALTH_S:g} s"
         return ""
+
+
+def _openapi_key(group: str, version: str) -> str:
+    return f"openapi {group}/{version}"
