@@ -30,6 +30,8 @@ class Service:
 
     drain: Callable[[], Awaitable[None]] = _nothing
     """Stop accepting, finish what is in flight."""
+    once: bool = False
+    """All was done at the start: there is nothing to wait for."""
 
 
 Start = Callable[[C, asyncio.TaskGroup, AsyncExitStack], Awaitable[Service]]
@@ -46,7 +48,8 @@ async def serve(
     try:
         async with AsyncExitStack() as resources, asyncio.TaskGroup() as tasks:
             service = await start(config, tasks, resources)
-            await stop.wait()
+            if not service.once:
+                await stop.wait()
             with suppress(TimeoutError):
                 async with asyncio.timeout(drain_s):
                     await service.drain()

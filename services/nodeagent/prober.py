@@ -1,4 +1,4 @@
-"""Carries out probes and hooks: commands, HTTP, TCP. One task for each probe of a running container."""
+"""Carries out probes and hooks: commands, HTTP, TCP."""
 
 import asyncio
 import ssl
@@ -17,7 +17,7 @@ from pybernetes.api.core_v1 import (
 )
 from pybernetes.component.logs import get_logger
 
-from .core.probes import Kind, Verdict, initial
+from .core.probes import Kind, Verdict
 from .runtime.protocol import ContainerRuntime, StartError
 
 OUTPUT_BYTES_MAX = 10 << 10
@@ -114,16 +114,22 @@ async def probe_for_ever(
     kind: Kind,
     probe: Probe,
     ip: str,
+    known: Verdict,
     tell: Callable[[Kind, Verdict, str], None],
 ) -> None:
-    """Probe again and again; `tell` each result's verdict, with what a failure said."""
-    verdict = initial(kind)
+    """Probe again and again; `tell` each verdict, with what a failure said.
+
+    A startup probe ends when it has passed.
+    """
+    verdict = known
     await asyncio.sleep(probe.initial_delay_seconds)
     while True:
         timeout_s = float(probe.timeout_seconds or 1)
         good, said = await prober.perform(pod.metadata.uid, container, probe, ip, timeout_s)
         verdict = verdict.seen(probe, success=good)
         tell(kind, verdict, "" if good else said)
+        if kind is Kind.STARTUP and verdict.good:
+            return
         await asyncio.sleep(probe.period_seconds or 10)
 
 

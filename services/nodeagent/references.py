@@ -50,11 +50,9 @@ class ReferenceReader:
         return References(
             config_maps=await self._fetch(ConfigMap, maps, namespace),
             secrets=await self._fetch(Secret, secrets, namespace),
-            services=tuple(
-                [
-                    *self._services.list(namespace),
-                    *(self._services.list("default") if namespace != "default" else ()),
-                ]
+            services=(
+                *self._services.list(namespace),
+                *(self._services.list("default") if namespace != "default" else ()),
             ),
         )
 

@@ -1,7 +1,7 @@
 """Volumes on disk: directories, and files that follow their ConfigMap or Secret atomically.
 
-A written volume is a directory of links into `..data`, itself a link to a directory that is replaced
-whole, so that a reader never sees half of an update. Source: Kubernetes, pkg/volume/util
+A written volume is a directory of links into `..data`, itself a link to a directory that is
+replaced whole, so that a reader never sees half of an update. Source: Kubernetes, pkg/volume/util
 (atomic_writer.go).
 """
 
@@ -20,7 +20,7 @@ MNT_DETACH = 2
 
 
 def prepare(root: Path, contents: Iterable[Content]) -> dict[str, Path]:
-    """Make every volume under `root`; return where each is. May be repeated, to bring it up to date."""
+    """Make every volume under `root`, or bring it up to date; return where each is."""
     places: dict[str, Path] = {}
     for content in contents:
         directory = root / content.name

@@ -8,7 +8,7 @@ FIRST = 2
 
 
 def next_free(cidr: str, used: Collection[str], last: str | None) -> str:
-    """Return the first free address after `last`, so that a freed one rests; LookupError when full."""
+    """Return the first free address after `last`: a freed one rests. LookupError when full."""
     network = ipaddress.ip_network(cidr)
     size = network.num_addresses
     begin = FIRST

@@ -35,7 +35,7 @@ class References:
 def environment(
     pod: Pod, container: Container, references: References, host_ip: str, pod_ip: str
 ) -> dict[str, str]:
-    """Return all variables of a container; raises ConfigError for a reference that leads nowhere."""
+    """Return all variables of a container; ConfigError for a reference that leads nowhere."""
     found: dict[str, str] = {}
     links = service_variables(references.services, pod.metadata.namespace)
     if pod.spec.enable_service_links is not False:

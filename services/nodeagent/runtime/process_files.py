@@ -46,7 +46,7 @@ class RunFiles:
         state = self.state()
         if state is None or (self.path / "exit.json").exists():
             return False
-        return start_time(state["shim"]) == state["shim_started"]
+        return start_time(state["shim"]) == str(state["shim_started"])
 
     def run(self) -> ContainerRun | None:
         """Return the run as the agent observes it; None when it never ran."""

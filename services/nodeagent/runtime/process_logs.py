@@ -16,8 +16,8 @@ async def read_log(files: RunFiles, *, follow: bool) -> AsyncIterator[LogLine]:
     """Yield the pieces of a log, the older file of a rotated one first."""
     older = files.log.with_name("log.1")
     if older.exists():
-        for line in _lines(older.read_bytes()):
-            yield line
+        for piece in _lines(older.read_bytes()):
+            yield piece
     rest = b""
     position = 0
     while True:

@@ -1,8 +1,9 @@
 """Runs one container of the process runtime and outlives the agent that started it.
 
-Started by file path with a bare interpreter, so it imports the standard library only, and little of
-it. Given a directory with `spec.json` it makes the container's view of the machine, runs its command,
-writes its output to `log` (a line each: time, stream, F or P, text), and finally writes `exit.json`.
+Started by file path with a bare interpreter, so it imports the standard library only, and little
+of it. Given a directory with `spec.json` it makes the container's view of the machine, runs its
+command, writes its output to `log` (a line each: time, stream, F or P, text), and finally writes
+`exit.json`.
 Its own standard output says `ok`, or why the container cannot be started.
 
 Modes: `root` (all namespaces), `user` (an unprivileged user namespace; the machine's network),
@@ -71,7 +72,7 @@ def call(name, *arguments):
 
 
 def mount(source, target, kind, flags=0, data=""):
-    """Mount; the arguments are mount(2)'s."""
+    """Mount, with the arguments of the system call."""
     try:
         call(
             "mount",
