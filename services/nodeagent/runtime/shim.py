@@ -28,6 +28,8 @@ LOG_BYTES_MAX = 10 << 20
 """A log is moved to `log.1` at this size; one old file is kept."""
 LINE_BYTES_MAX = 16 << 10
 """A longer line is written in parts, all but the last marked P."""
+INHERITED_MAX = 4096
+"""What the agent's event loop may leave open in us is below this; it must not stay open for ever."""
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 PSEUDO = frozenset(
     [
@@ -397,6 +399,7 @@ def enter(pid, arguments):
 def main():
     """Dispatch: `run DIRECTORY` or `enter PID CWD TTY COMMAND...`."""
     verb, first, *rest = sys.argv[1:]
+    os.closerange(3, INHERITED_MAX)
     try:
         return run(first) if verb == "run" else enter(int(first), rest)
     except (StartError, OSError) as error:
