@@ -42,7 +42,8 @@ class Sight:
         self._period_s = period_s
 
     async def run(self) -> None:
-        """Ask every period, for ever."""
+        """Ask every period, for ever. What was before, while nobody asked, does not count."""
+        self.since = self._clock.now()
         while True:
             asked_s = self._clock.monotonic_s()
             if not await self._answers() or self._clock.monotonic_s() - asked_s > LATE_S:

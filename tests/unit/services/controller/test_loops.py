@@ -172,7 +172,10 @@ async def test_a_namespace_gets_its_account_and_goes_with_its_contents(
 ) -> None:
     authority = tmp_path / "ca.crt"
     authority.write_text("PEM")
-    shop = {"metadata": {"name": "shop", "uid": "n"}, "spec": {"finalizers": ["kubernetes"]}}
+    shop: dict[str, Any] = {
+        "metadata": {"name": "shop", "uid": "n"},
+        "spec": {"finalizers": ["kubernetes"]},
+    }
     fake.put(Namespace, shop)
     async with running(fake, leader_elect=False, cluster_ca=authority):
         await until(lambda: len(fake.list(ServiceAccount, "shop")) == 1)
