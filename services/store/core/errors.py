@@ -1,0 +1,109 @@
+"""Why the store refuses a request. `servicers/errors.py` gives each its code on the wire.
+
+The texts are etcd's, to the letter: clients compare them.
+"""
+
+
+class StoreError(Exception):
+    """A refusal. The request was well understood, and changed nothing."""
+
+    text = ""
+
+    def __init__(self) -> None:
+        super().__init__(self.text)
+
+
+class EmptyKey(StoreError):
+    """A key must have at least one byte."""
+
+    text = "etcdserver: key is not provided"
+
+
+class KeyNotFound(StoreError):
+    """What should be kept of a key cannot be: it does not exist."""
+
+    text = "etcdserver: key not found"
+
+
+class ValueProvided(StoreError):
+    """A put gives a value and asks to ignore it."""
+
+    text = "etcdserver: value is provided"
+
+
+class LeaseProvided(StoreError):
+    """A put gives a lease and asks to ignore it."""
+
+    text = "etcdserver: lease is provided"
+
+
+class TooManyOperations(StoreError):
+    """A transaction is longer than we take."""
+
+    text = "etcdserver: too many operations in txn request"
+
+
+class DuplicateKey(StoreError):
+    """A transaction writes one key twice."""
+
+    text = "etcdserver: duplicate key given in txn request"
+
+
+class InvalidSortOption(StoreError):
+    """No such order, or no such field to sort by."""
+
+    text = "etcdserver: invalid sort option"
+
+
+class Compacted(StoreError):
+    """The history asked for is forgotten."""
+
+    text = "etcdserver: mvcc: required revision has been compacted"
+
+
+class FutureRevision(StoreError):
+    """The revision asked for has not happened yet."""
+
+    text = "etcdserver: mvcc: required revision is a future revision"
+
+
+class LeaseNotFound(StoreError):
+    """No such lease; perhaps it has expired."""
+
+    text = "etcdserver: requested lease not found"
+
+
+class LeaseExists(StoreError):
+    """A lease with this ID is there already."""
+
+    text = "etcdserver: lease already exists"
+
+
+class LeaseTtlTooLarge(StoreError):
+    """Nobody waits for that long."""
+
+    text = "etcdserver: too large lease TTL"
+
+
+class RequestTooLarge(StoreError):
+    """The request has more bytes than we replicate at once."""
+
+    text = "etcdserver: request is too large"
+
+
+class TooManyRequests(StoreError):
+    """More is waiting to be replicated than we queue."""
+
+    text = "etcdserver: too many requests"
+
+
+class NoLeader(StoreError):
+    """No majority of the members agrees on a leader; nothing was done."""
+
+    text = "etcdserver: no leader"
+
+
+class TimedOut(StoreError):
+    """No answer in time: the write may have happened, or may yet."""
+
+    text = "etcdserver: request timed out"

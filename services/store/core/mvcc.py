@@ -1,0 +1,248 @@
+"""The revisioned key space behind the etcd v3 API. Pure and deterministic.
+
+Every replica applies the same writes in the same order and must end with the same state, so
+nothing here reads a clock, a random number, or the iteration order of a set.
+
+A key's versions are a list, oldest first. The history log holds every version from the compacted
+revision on, in order; `_base` holds what older versions are still alive there. Compaction only
+moves a border; `sweep` then forgets in small steps, so that no step is long.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from itertools import islice
+
+import msgspec
+from sortedcontainers import SortedList
+
+from .errors import Compacted, FutureRevision
+
+FIRST_REVISION = 1
+"""An empty store is at revision 1, as a new etcd is."""
+
+ALL_FROM = b"\0"
+"""As the end of a range: every key from its start on."""
+
+_HISTORY_SLACK = 4_096
+"""Swept entries at the front of the history log that are worth keeping for a cheap pop."""
+
+
+class KeyValue(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One version of one key; version 0 is a tombstone. The record is also the watch event."""
+
+    key: bytes
+    value: bytes
+    create_revision: int
+    mod_revision: int
+    version: int
+    lease: int = 0
+
+
+class Mvcc:
+    """Keys, their versions, and the history of the whole."""
+
+    def __init__(self) -> None:
+        self.revision = FIRST_REVISION
+        self.compact_revision = 0
+        self.size_bytes = 0
+        self._versions: dict[bytes, list[KeyValue]] = {}
+        self._keys: SortedList = SortedList()
+        self._base: dict[bytes, KeyValue] = {}
+        self._history: list[KeyValue] = []
+        self._swept = 0  # entries at the front of _history that are in _base already
+        self._holds = 0
+
+    # Writing. One revision may hold many writes: `begin`, then any number of them.
+
+    def begin(self) -> int:
+        """Start the next revision: the writes that follow happen at it, together."""
+        self.revision += 1
+        return self.revision
+
+    def put(self, key: bytes, value: bytes, lease: int = 0) -> KeyValue:
+        """Write a key at the present revision."""
+        live = self.get(key)
+        if live is None:
+            record = KeyValue(key, value, self.revision, self.revision, 1, lease)
+        else:
+            record = KeyValue(
+                key, value, live.create_revision, self.revision, live.version + 1, lease
+            )
+        self._append(record)
+        return record
+
+    def delete(self, key: bytes) -> KeyValue:
+        """Write a tombstone for a living key; return what stood there."""
+        live = self._versions[key][-1]
+        assert live.version, key
+        self._append(KeyValue(key, b"", 0, self.revision, 0))
+        return live
+
+    def _append(self, record: KeyValue) -> None:
+        versions = self._versions.get(record.key)
+        if versions is None:
+            self._versions[record.key] = [record]
+            self._keys.add(record.key)
+        else:
+            versions.append(record)
+        self._history.append(record)
+        self.size_bytes += _size(record)
+
+    # Reading.
+
+    def get(self, key: bytes) -> KeyValue | None:
+        """Return the newest version of a living key."""
+        versions = self._versions.get(key)
+        return versions[-1] if versions and versions[-1].version else None
+
+    def at(self, key: bytes, revision: int) -> KeyValue | None:
+        """Return a key as it stood at a revision."""
+        for record in reversed(self._versions.get(key, ())):
+            if record.mod_revision <= revision:
+                return record if record.version else None
+        return None
+
+    def check(self, revision: int) -> None:
+        """Raise unless a revision can be read: Compacted or FutureRevision."""
+        if revision > self.revision:
+            raise FutureRevision
+        if 0 < revision < self.compact_revision:
+            raise Compacted
+
+    def living(self, key: bytes, end: bytes, revision: int = 0) -> Iterator[KeyValue]:
+        """Yield the keys of a range as of a revision (0: now), in order. Write nothing meanwhile.
+
+        An empty `end` means the one key; ALL_FROM every key from `key` on.
+        """
+        now = revision <= 0 or revision == self.revision
+        if not end:
+            record = self.get(key) if now else self.at(key, revision)
+            if record is not None:
+                yield record
+            return
+        for name in self._keys.irange(*_bounds(key, end), inclusive=(True, False)):
+            if now:
+                record = self._versions[name][-1]
+                if record.version:
+                    yield record
+            elif (found := self.at(name, revision)) is not None:
+                yield found
+
+    def events(self, start: int) -> Iterator[KeyValue]:
+        """Yield every write from a revision on, in order; Compacted if they are forgotten."""
+        if start < self.compact_revision:
+            raise Compacted
+        return islice(self._history, self._index(start), None)
+
+    def before(self, record: KeyValue) -> KeyValue | None:
+        """Return what a write replaced; None for nothing, or when that is forgotten."""
+        return self.at(record.key, record.mod_revision - 1)
+
+    def _index(self, revision: int) -> int:
+        return bisect_left(
+            self._history, revision, lo=self._swept, key=lambda record: record.mod_revision
+        )
+
+    def leased(self) -> Iterator[tuple[bytes, int]]:
+        """Yield every living key that hangs on a lease, and that lease."""
+        for key, versions in self._versions.items():
+            if versions[-1].lease and versions[-1].version:
+                yield key, versions[-1].lease
+
+    @property
+    def keys(self) -> int:
+        """How many keys have a version, tombstones included."""
+        return len(self._versions)
+
+    # Forgetting.
+
+    def compact(self, revision: int) -> None:
+        """Let go of what was overwritten before a revision; `sweep` then does it."""
+        if revision <= self.compact_revision:
+            raise Compacted
+        if revision > self.revision:
+            raise FutureRevision
+        self.compact_revision = revision
+
+    def sweep(self, limit: int) -> bool:
+        """Forget up to `limit` writes that compaction let go; say whether there are more."""
+        if self._holds:
+            return False
+        history, border = self._history, self.compact_revision
+        at, stop = self._swept, min(self._swept + limit, len(history))
+        while at < stop and history[at].mod_revision < border:
+            self._settle(history[at])
+            at += 1
+        self._swept = at
+        if at > _HISTORY_SLACK and at * 2 > len(history):
+            del history[:at]
+            self._swept = 0
+        return self._swept < len(history) and history[self._swept].mod_revision < border
+
+    def _settle(self, record: KeyValue) -> None:
+        """Make a write that leaves the history the base of its key."""
+        versions = self._versions[record.key]
+        if versions[0] is not record:
+            self.size_bytes -= _size(versions.pop(0))
+        if record.version:
+            self._base[record.key] = record
+            return
+        self.size_bytes -= _size(versions.pop(0))
+        self._base.pop(record.key, None)
+        if not versions:
+            del self._versions[record.key]
+            self._keys.remove(record.key)
+
+    # Snapshots.
+
+    def hold(self) -> tuple[Iterator[KeyValue], Iterator[KeyValue]]:
+        """Freeze the past: return its base and its history as of now, to be read in slices.
+
+        Writes may go on; sweeping waits for `release`.
+        """
+        self._holds += 1
+        history = self._history
+        end = len(history)
+        return iter(self._base.values()), (history[at] for at in range(self._swept, end))
+
+    def release(self) -> None:
+        """End a `hold`."""
+        self._holds -= 1
+
+    @classmethod
+    def restore(
+        cls,
+        revision: int,
+        compact_revision: int,
+        base: Iterator[KeyValue],
+        history: Iterator[KeyValue],
+    ) -> "Mvcc":
+        """Rebuild a key space from what `hold` gave."""
+        mvcc = cls()
+        for record in base:
+            mvcc._base[record.key] = record
+            mvcc._versions[record.key] = [record]
+            mvcc.size_bytes += _size(record)
+        for record in history:
+            mvcc._history.append(record)
+            mvcc._versions.setdefault(record.key, []).append(record)
+            mvcc.size_bytes += _size(record)
+        mvcc._keys = SortedList(mvcc._versions)
+        mvcc.revision = revision
+        mvcc.compact_revision = compact_revision
+        return mvcc
+
+
+def covers(start: bytes, end: bytes, key: bytes) -> bool:
+    """Say whether a range, written as etcd does, contains a key."""
+    if not end:
+        return key == start
+    return key >= start and (end == ALL_FROM or key < end)
+
+
+def _bounds(key: bytes, end: bytes) -> tuple[bytes | None, bytes | None]:
+    return key, (None if end == ALL_FROM else end)
+
+
+def _size(record: KeyValue) -> int:
+    return len(record.key) + len(record.value)
