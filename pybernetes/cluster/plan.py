@@ -154,6 +154,7 @@ def _apiserver(spec: ClusterSpec) -> Process:
         f"--service-cidr={spec.service_cidr}",
         f"--advertise-address={LOOPBACK}",
         f"--advertise-port={spec.api_port}",
+        f"--default-toleration-s={TOLERATION_S}",
         *_tls(spec.pki, "apiserver"),
         *_tls(spec.pki, "apiserver", "etcd"),
     )

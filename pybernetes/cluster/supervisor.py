@@ -39,6 +39,9 @@ STOP_GRACE_S = 8.0
 """Between SIGTERM and SIGKILL; longer than a service's own drain."""
 STOP_ORDER = (("node-", "proxy", "controller", "scheduler"), ("apiserver",), ("store-",))
 
+QUIET_GRPC = {"GRPC_ENABLE_FORK_SUPPORT": "false", "GRPC_VERBOSITY": "ERROR"}
+"""Our processes start others by exec only; gRPC's care for forks is noise in their logs."""
+
 log = get_logger("supervisor")
 
 
@@ -160,6 +163,7 @@ class Supervisor:
                 stderr=output,
                 start_new_session=True,
                 cwd=self._spec.data_dir,
+                env={**os.environ, **QUIET_GRPC},
             )
         child.pid, child.state = process.pid, "starting"
         leftovers.remember(self._spec.run, child.plan.name, process.pid)

@@ -62,7 +62,12 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     tasks.create_task(caches.press(), name="cache-press")
 
     allocation = Allocation(ClusterIps(config.service_cidr), NodePorts(*config.node_ports), rng)
-    registry = Registry(Transactor(etcd, caches, allocation), clock, ids)
+    registry = Registry(
+        Transactor(etcd, caches, allocation),
+        clock,
+        ids,
+        eviction_toleration_s=config.default_toleration_s,
+    )
     reader, watches = Reader(etcd, caches), Watches(caches)
     operations = Operations(
         offer=offer,

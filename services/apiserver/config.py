@@ -30,6 +30,7 @@ class Config:
     advertise_address: str = option(
         "127.0.0.1", "address behind the Service `kubernetes`; empty: no such endpoint"
     )
+    default_toleration_s: int = option(300, "how long pods stay on a node in trouble")
     advertise_port: int = option(6443, "port behind the Service `kubernetes`")
     compaction_interval_s: float = option(
         300.0, "the store's history is dropped after this long, twice this at most; 0: never"

@@ -57,8 +57,11 @@ class Written:
 class Registry:
     """Writes of every resource."""
 
-    def __init__(self, transactor: Transactor, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self, transactor: Transactor, clock: Clock, ids: Ids, *, eviction_toleration_s: int
+    ) -> None:
         self._transactor = transactor
+        self._eviction_toleration_s = eviction_toleration_s
         self._clock = clock
         self._ids = ids
 
@@ -248,7 +251,8 @@ class Registry:
         now = self._clock.now()
         strategy.default(new)
         meta.prepare_metadata_for_create(new, resource, namespace, now, self._ids)
-        strategy.prepare_for_create(new, Context(now=now))
+        context = Context(now=now, eviction_toleration_s=self._eviction_toleration_s)
+        strategy.prepare_for_create(new, context)
         check_create(new, resource, strategy, validate(served.type, new))
 
     def _replace(

@@ -31,6 +31,10 @@ from .rules import Causes
 _ENVELOPE = ("apiVersion", "kind", "metadata")
 
 
+EVICTION_TOLERATION_S = 300
+"""What Kubernetes gives a pod on a node in trouble."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Context:
     """What a write needs to know of its request."""
@@ -38,6 +42,8 @@ class Context:
     now: datetime
     subresource: str = ""
     """`status`, `ephemeralcontainers`, `finalize` …; empty: the object itself."""
+    eviction_toleration_s: int = EVICTION_TOLERATION_S
+    """How long a new pod stays on a node in trouble, unless it says otherwise itself."""
 
 
 class Strategy:

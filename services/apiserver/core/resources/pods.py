@@ -14,8 +14,6 @@ from .podspec import containers, default_pod_spec, validate_pod_spec
 
 PODS = Resource("", "v1", "Pod", "pods", namespaced=True)
 
-EVICTION_TOLERATION_S = 300
-"""How long a pod stays on a node that is not ready or not reachable, unless it says otherwise."""
 _NODE_TROUBLES = ("node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable")
 _BUILT_IN_PRIORITIES = {
     "system-cluster-critical": 2_000_000_000,
@@ -72,7 +70,7 @@ class Pods(Strategy):
         if not spec.get("serviceAccountName"):
             spec["serviceAccountName"] = spec["serviceAccount"] = "default"
         _settle_priority(spec)
-        _tolerate_node_troubles(spec)
+        _tolerate_node_troubles(spec, ctx.eviction_toleration_s)
 
     def prepare_for_update(self, new: Json, old: Json, ctx: Context) -> None:
         """Keep what this endpoint may not change."""
@@ -193,7 +191,7 @@ def _settle_priority(spec: Json) -> None:
     spec.setdefault("preemptionPolicy", "PreemptLowerPriority")
 
 
-def _tolerate_node_troubles(spec: Json) -> None:
+def _tolerate_node_troubles(spec: Json, toleration_s: int) -> None:
     """As the admission plugin DefaultTolerationSeconds."""
     present = trees.items(spec, "tolerations")
     added = []
@@ -209,7 +207,7 @@ def _tolerate_node_troubles(spec: Json) -> None:
                     "key": key,
                     "operator": "Exists",
                     "effect": "NoExecute",
-                    "tolerationSeconds": EVICTION_TOLERATION_S,
+                    "tolerationSeconds": toleration_s,
                 }
             )
     if added:
