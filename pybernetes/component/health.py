@@ -16,6 +16,12 @@ class Health(health_pb2_grpc.HealthServicer):
     def __init__(self) -> None:
         self._status: dict[str, int] = {"": health_pb2.HealthCheckResponse.NOT_SERVING}
         self._changed = asyncio.Event()
+        self._ending = False
+
+    def end(self) -> None:
+        """Say that nothing serves any more, and end every watch: none may hold up a drain."""
+        self._ending = True
+        self.set(serving=False, services=tuple(self._status))
 
     def set(self, *, serving: bool, services: tuple[str, ...] = ("",)) -> None:
         """Announce a change; watchers are told at once."""
@@ -50,4 +56,6 @@ class Health(health_pb2_grpc.HealthServicer):
             if status != last:
                 last = status
                 yield health_pb2.HealthCheckResponse(status=status)
+            if self._ending:
+                return
             await changed.wait()

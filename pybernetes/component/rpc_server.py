@@ -113,7 +113,7 @@ class RpcServer:
 
     async def drain(self, grace_s: float) -> None:
         """Say that we stop, let calls in flight finish for `grace_s` seconds, then cancel them."""
-        self.health.set(serving=False, services=("", *self._services))
+        self.health.end()
         await self.server.stop(grace_s)
 
 
