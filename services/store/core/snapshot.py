@@ -60,21 +60,14 @@ _decoder: msgspec.msgpack.Decoder[Head | Slice | End] = msgspec.msgpack.Decoder(
 
 
 def encode(state: State, index: int, term: int) -> Iterator[bytes]:
-    """Return the pieces of a snapshot of the state as it is now.
+    """Yield the pieces of a snapshot of the state as it is when the first piece is asked for.
 
-    The state may move on while they are read; it stays on hold until the last one, or `close`.
+    The state may move on meanwhile; it forgets nothing until the last piece, or `close`.
     """
     leases = tuple((lease.id, lease.ttl_s, lease.deadline_ms) for lease in state.leases.all())
     mvcc = state.mvcc
     head = Head(index, term, mvcc.revision, mvcc.compact_revision, leases)
     base, history = mvcc.hold()
-    return _pieces(mvcc, head, base, history)
-
-
-def _pieces(
-    mvcc: Mvcc, head: Head, base: Iterator[KeyValue], history: Iterator[KeyValue]
-) -> Iterator[bytes]:
-    records = 0
     try:
         yield MAGIC
         yield _frame(head)
@@ -82,6 +75,7 @@ def _pieces(
             ("base", base),
             ("history", history),
         )
+        records = 0
         for kind, source in kinds:
             while found := tuple(islice(source, SLICE_RECORDS)):
                 records += len(found)
@@ -99,7 +93,7 @@ def _frame(content: Head | Slice | End) -> bytes:
 def decode(data: bytes | memoryview) -> tuple[Head, State]:
     """Rebuild the state; CorruptSnapshot when anything is not as it was written."""
     frames = _frames(memoryview(data))
-    head = next(frames)
+    head = next(frames, None)
     if not isinstance(head, Head):
         raise CorruptSnapshot("it does not begin with its head")
     base: list[KeyValue] = []
@@ -116,7 +110,7 @@ def decode(data: bytes | memoryview) -> tuple[Head, State]:
 
 def read_head(data: bytes | memoryview) -> Head:
     """Return what a snapshot says of itself, without reading it all."""
-    head = next(_frames(memoryview(data)))
+    head = next(_frames(memoryview(data)), None)
     if not isinstance(head, Head):
         raise CorruptSnapshot("it does not begin with its head")
     return head

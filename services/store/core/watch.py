@@ -118,7 +118,7 @@ def catch_up(mvcc: Mvcc, watcher: Watcher) -> list[KeyValue]:
         return []
     if watcher.next_revision < mvcc.compact_revision:
         raise Compacted
-    found = []
+    found: list[KeyValue] = []
     last = 0
     for scanned, record in enumerate(mvcc.events(watcher.next_revision)):
         if scanned >= SCAN_RECORDS and record.mod_revision != last:

@@ -1,0 +1,199 @@
+"""The Raft log: in memory for the protocol, on disk for the truth.
+
+Entries are readable at once and durable later: everything added while the disk is busy goes to
+it in one write. Terms and votes are durable on return. The first entry in memory is a mark: the
+position up to which a snapshot speaks; its command is empty.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from ..wal import SEGMENT_BYTES, CorruptLog, Kind, Record, Wal
+
+Entry = tuple[bytes, int, int]
+"""Command, index, term: as pysyncobj orders them."""
+
+FIRST_INDEX = 1
+"""Where an empty log stands."""
+
+
+class Journal:
+    """What pysyncobj asks of a journal, plus durability."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(mode=0o700, exist_ok=True)
+        self.synced_index = 0
+        self.bytes = 0
+        self.on_synced: Callable[[], None] = lambda: None
+        self._wal = Wal(directory)
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="wal")
+        self._entries: list[Entry] = []
+        self._term, self._vote = 0, ""
+        self._vote_written = Record(Kind.VOTE, 0, 0)
+        self._unwritten: list[Record] = []
+        self._wake = asyncio.Event()
+        self._truncations = 0
+        if not self._wal.replay(self._replay):
+            self._entries = [(b"", FIRST_INDEX, 0)]
+            self._wal.begin(FIRST_INDEX, 0)
+        self.synced_index = self.last_index
+
+    def _replay(self, record: Record) -> None:
+        entries = self._entries
+        match record.kind:
+            case Kind.ENTRY:
+                if entries and record.index != entries[-1][1] + 1:
+                    raise CorruptLog(f"the log jumps from entry {entries[-1][1]} to {record.index}")
+                entries.append((record.payload, record.index, record.term))
+                self.bytes += len(record.payload)
+            case Kind.TRUNCATE:
+                while entries and entries[-1][1] >= record.index:
+                    self.bytes -= len(entries.pop()[0])
+            case Kind.VOTE:
+                self._term, self._vote = record.term, record.payload.decode()
+                self._vote_written = record
+            case Kind.RESET:
+                self._entries = [(b"", record.index, record.term)]
+                self.bytes = 0
+            case Kind.SEGMENT:
+                if not entries:
+                    entries.append((b"", record.index, record.term))
+
+    async def run(self) -> None:
+        """Make entries durable, for ever: the task that owns the disk."""
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                await self._wake.wait()
+                batch, truncations, last = self._take()
+                await loop.run_in_executor(self._thread, self._write, batch)
+                self._mark(truncations, last)
+        finally:
+            self._thread.shutdown()
+            self._wal.close()
+
+    # Reading, as pysyncobj does.
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __getitem__(self, at: int) -> Entry:
+        return self._entries[at]
+
+    @property
+    def first_index(self) -> int:
+        """The mark: of entries up to here only index and term are known."""
+        return self._entries[0][1]
+
+    @property
+    def last_index(self) -> int:
+        """The newest entry."""
+        return self._entries[-1][1]
+
+    def term_at(self, index: int) -> int | None:
+        """Return the term of an entry; None if it is not in memory."""
+        at = index - self.first_index
+        return self._entries[at][2] if 0 <= at < len(self._entries) else None
+
+    def entries(self, start: int, count: int) -> list[Entry]:
+        """Return up to `count` entries from an index on; not the mark."""
+        at = start - self.first_index
+        assert at > 0, (start, self.first_index)
+        return self._entries[at : at + count]
+
+    def first_of_term(self, index: int) -> int:
+        """Return the first entry that has the term of this one."""
+        term = self.term_at(index)
+        assert term is not None
+        return self._entries[bisect_left(self._entries, term, key=lambda entry: entry[2])][1]
+
+    # Writing.
+
+    def add(self, command: bytes, index: int, term: int) -> None:
+        """Append an entry; `on_synced` is called when it, or a later one, is durable."""
+        assert index == self.last_index + 1, (index, self.last_index)
+        self._entries.append((command, index, term))
+        self.bytes += len(command)
+        self._record(Record(Kind.ENTRY, index, term, command))
+
+    def truncate(self, index: int) -> None:
+        """Drop entries from an index on: a leader has others there."""
+        at = index - self.first_index
+        assert at > 0, (index, self.first_index)
+        for command, _, _ in self._entries[at:]:
+            self.bytes -= len(command)
+        del self._entries[at:]
+        self.synced_index = min(self.synced_index, index - 1)
+        self._truncations += 1
+        self._record(Record(Kind.TRUNCATE, index, 0))
+
+    def reset(self, index: int, term: int) -> None:
+        """Begin anew after a snapshot that came from a leader; durable on return."""
+        self._entries = [(b"", index, term)]
+        self.bytes = 0
+        self._truncations += 1
+        self._record(Record(Kind.RESET, index, term))
+        self._sync_now()
+
+    async def forget(self, index: int) -> None:
+        """Let go of entries up to an index: a durable snapshot speaks for them."""
+        at = index - self.first_index
+        if at > 0:
+            self.bytes -= sum(len(command) for command, _, _ in self._entries[: at + 1])
+            _, index, term = self._entries[at]
+            self._entries[: at + 1] = [(b"", index, term)]
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._wal.delete_before, index)
+
+    # Term, vote and commit index, as pysyncobj asks for them.
+
+    def getCurrentTerm(self) -> int:
+        """Return the newest term this member knows of."""
+        return self._term
+
+    def getVotedForNodeId(self) -> str | None:
+        """Return who has our vote in this term."""
+        return self._vote or None
+
+    def setCurrentTerm(self, term: int, vote: str | None) -> None:
+        """Note a term and a vote; durable on return, for what follows depends on it."""
+        self._term, self._vote = term, vote or ""
+        self._record(Record(Kind.VOTE, 0, term, self._vote.encode()))
+        self._sync_now()
+
+    def setRaftCommitIndex(self, index: int) -> None:
+        """Nothing: after a restart, the leader says what is committed."""
+
+    # To the disk.
+
+    def _record(self, record: Record) -> None:
+        self._unwritten.append(record)
+        self._wake.set()
+
+    def _take(self) -> tuple[list[Record], int, int]:
+        batch, self._unwritten = self._unwritten, []
+        self._wake.clear()
+        return batch, self._truncations, self.last_index
+
+    def _mark(self, truncations: int, last: int) -> None:
+        if truncations == self._truncations and last > self.synced_index:
+            self.synced_index = last
+        self.on_synced()
+
+    def _sync_now(self) -> None:
+        batch, truncations, last = self._take()
+        self._thread.submit(self._write, batch).result()
+        if truncations == self._truncations:
+            self.synced_index = last
+
+    def _write(self, batch: list[Record]) -> None:
+        """In the thread. An error ends the process: nobody knows what the disk holds then."""
+        for record in batch:
+            if record.kind is Kind.VOTE:
+                self._vote_written = record
+        self._wal.append(b"".join([record.encode() for record in batch]))
+        if self._wal.segment_bytes >= SEGMENT_BYTES and batch[-1].kind is Kind.ENTRY:
+            self._wal.begin(batch[-1].index, batch[-1].term, self._vote_written)

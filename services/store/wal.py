@@ -1,0 +1,213 @@
+"""The write-ahead log's files: checksummed records in segments.
+
+A record is `length, checksum of the head, checksum of the payload | kind, index, term | payload`.
+What a crash can leave at the very end (a record cut off, or a disk sector never written) is cut
+away: it was never acknowledged. Anything else that does not fit is refused: to go on would be to
+lose what others rely on.
+"""
+
+import os
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from itertools import pairwise
+from pathlib import Path
+from struct import Struct
+
+FORMAT = 1
+SEGMENT_BYTES = 32 << 20
+"""Long enough to be rare, short enough to be deleted soon."""
+
+SECTOR_BYTES = 512
+"""What a disk writes whole or not at all."""
+
+_HEAD = Struct("<IIIBQQ")  # payload bytes, crc of the head, crc of the payload, kind, index, term
+_FIELDS = Struct("<IIBQQ")  # what the head's checksum covers
+
+
+class Kind(IntEnum):
+    """What a record says."""
+
+    SEGMENT = 1
+    """A segment begins; the log so far ended at (index, term). Payload: format, segment number."""
+    ENTRY = 2
+    """The log goes on with this entry."""
+    TRUNCATE = 3
+    """Drop every entry from this index on."""
+    VOTE = 4
+    """This term; the payload is the member that has our vote in it, if any."""
+    RESET = 5
+    """Drop everything: the log begins anew after (index, term), from a snapshot."""
+
+
+class CorruptLog(Exception):
+    """The log is not what was written. The text says where, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One record."""
+
+    kind: Kind
+    index: int
+    term: int
+    payload: bytes = b""
+
+    def encode(self) -> bytes:
+        """Return its bytes on disk."""
+        checksum = zlib.crc32(self.payload)
+        fields = (self.kind, self.index, self.term)
+        head = zlib.crc32(_FIELDS.pack(len(self.payload), checksum, *fields))
+        return _HEAD.pack(len(self.payload), head, checksum, *fields) + self.payload
+
+
+def segment_start(number: int, index: int, term: int) -> Record:
+    """Return the first record of a segment."""
+    return Record(Kind.SEGMENT, index, term, b"%d %d" % (FORMAT, number))
+
+
+class Wal:
+    """The segments of one directory. Blocking: call it from a thread of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._fd = -1
+        self._number = 0
+        self.segment_bytes = 0
+
+    def replay(self, visit: Callable[[Record], None]) -> bool:
+        """Visit every record, oldest first; repair the end; say whether there was a log at all.
+
+        Raises CorruptLog.
+        """
+        segments = sorted(self._directory.glob("*.wal"))
+        if segments and not any(records(segments[-1].read_bytes(), segments[-1], is_last=True)):
+            segments.pop().unlink()  # a crash just as the segment was made
+        numbers = [int(path.stem) for path in segments]
+        if numbers and numbers != list(range(numbers[0], numbers[0] + len(numbers))):
+            raise CorruptLog(f"{self._directory}: segments are missing: there are {numbers}")
+        size = 0
+        for path, number in zip(segments, numbers, strict=True):
+            data = path.read_bytes()
+            size = 0
+            for record, end in records(data, path, is_last=path is segments[-1]):
+                if size == 0:
+                    _check_start(record, path, number)
+                visit(record)
+                size = end
+        if segments:
+            self._open(numbers[-1], size)
+        return bool(segments)
+
+    def begin(self, index: int, term: int, *more: Record) -> None:
+        """Start the next segment: the log so far ended at (index, term). Durable on return."""
+        if self._fd >= 0:
+            os.fdatasync(self._fd)
+            os.close(self._fd)
+        self._open(self._number + 1, 0)
+        start = segment_start(self._number, index, term)
+        self.append(b"".join(record.encode() for record in (start, *more)))
+        sync_directory(self._directory)
+
+    def append(self, data: bytes) -> None:
+        """Write encoded records. Durable on return; an error must end the process."""
+        view = memoryview(data)
+        while view:
+            view = view[os.write(self._fd, view) :]
+        os.fdatasync(self._fd)
+        self.segment_bytes += len(data)
+
+    def delete_before(self, index: int) -> None:
+        """Delete the oldest segments as long as the next one begins at or below an index."""
+        segments = sorted(self._directory.glob("*.wal"))
+        for path, following in pairwise(segments):
+            with following.open("rb") as file:
+                start = next(records(file.read(4_096), following, is_last=True))[0]
+            if start.index > index:
+                return
+            path.unlink()
+
+    def close(self) -> None:
+        """Close the open segment."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _open(self, number: int, size: int) -> None:
+        path = self._directory / f"{number:016d}.wal"
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._number, self.segment_bytes = number, size
+        if os.fstat(self._fd).st_size != size:
+            os.ftruncate(self._fd, size)
+            os.fsync(self._fd)
+        os.lseek(self._fd, size, os.SEEK_SET)
+
+
+def records(data: bytes, path: Path, *, is_last: bool) -> Iterator[tuple[Record, int]]:
+    """Yield the records of a segment, each with the position after it; stop at a torn end.
+
+    Raises CorruptLog for what no crash explains.
+    """
+    at = 0
+    while at < len(data):
+        end = at + _HEAD.size
+        if end > len(data):
+            break
+        length, head, checksum, kind, index, term = _HEAD.unpack_from(data, at)
+        if zlib.crc32(_FIELDS.pack(length, checksum, kind, index, term)) != head:
+            if _has_unwritten_sector(data, at):
+                break
+            raise _corrupt(path, at, "a record's head has a wrong checksum")
+        end += length
+        if end > len(data):
+            break
+        payload = data[at + _HEAD.size : end]
+        if zlib.crc32(payload) != checksum:
+            if _has_unwritten_sector(data, at):
+                break
+            raise _corrupt(path, at, "a record has a wrong checksum")
+        try:
+            record = Record(Kind(kind), index, term, payload)
+        except ValueError:
+            raise _corrupt(path, at, f"a record of unknown kind {kind}") from None
+        yield record, end
+        at = end
+    if at < len(data) and not is_last:
+        raise _corrupt(path, at, "a record is cut off, and later segments exist")
+
+
+def sync_directory(directory: Path) -> None:
+    """Make names that were created, renamed or deleted durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _has_unwritten_sector(data: bytes, at: int) -> bool:
+    """Say whether, from a position on, a whole disk sector (or its rest) is zero."""
+    while at < len(data):
+        end = (at // SECTOR_BYTES + 1) * SECTOR_BYTES
+        if not any(data[at:end]):
+            return True
+        at = end
+    return False
+
+
+def _check_start(record: Record, path: Path, number: int) -> None:
+    if record.kind is not Kind.SEGMENT:
+        raise _corrupt(path, 0, "a segment does not begin as one")
+    format, found = map(int, record.payload.split())
+    if format != FORMAT:
+        raise CorruptLog(f"{path}: log format {format}: this version of the store reads {FORMAT}")
+    if found != number:
+        raise _corrupt(path, 0, f"this is segment {found} under another name")
+
+
+def _corrupt(path: Path, at: int, what: str) -> CorruptLog:
+    return CorruptLog(
+        f"{path}: byte {at}: {what}. The disk or a person changed the log. Delete the member's"
+        " data directory to let it learn everything from the other members, or restore a backup"
+    )

@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import pytest
+
+from services.store.wal import CorruptLog, Kind, Record, Wal
+
+ENTRIES = [Record(Kind.ENTRY, index, 1, bytes([index]) * 700) for index in range(2, 12)]
+
+
+def written(directory: Path) -> Path:
+    wal = Wal(directory)
+    assert not wal.replay(lambda record: None)
+    wal.begin(1, 0)
+    for entry in ENTRIES:
+        wal.append(entry.encode())
+    wal.close()
+    return next(directory.glob("*.wal"))
+
+
+def replayed(directory: Path) -> list[Record]:
+    found: list[Record] = []
+    wal = Wal(directory)
+    assert wal.replay(found.append)
+    wal.close()
+    return [record for record in found if record.kind is Kind.ENTRY]
+
+
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    written(tmp_path)
+    assert replayed(tmp_path) == ENTRIES
+
+
+@pytest.mark.parametrize("lost", [1, 20, 699, 703, 728])
+def test_a_record_cut_off_at_the_end_is_dropped_and_the_log_goes_on(
+    tmp_path: Path, lost: int
+) -> None:
+    path = written(tmp_path)
+    path.write_bytes(path.read_bytes()[:-lost])
+    assert replayed(tmp_path) == ENTRIES[:-1]
+    wal = Wal(tmp_path)
+    wal.replay(lambda record: None)
+    wal.append(ENTRIES[-1].encode())
+    wal.close()
+    assert replayed(tmp_path) == ENTRIES
+
+
+def test_sectors_that_were_never_written_are_a_torn_end(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    data = path.read_bytes()
+    path.write_bytes(data[:-600] + bytes(600))
+    assert replayed(tmp_path) == ENTRIES[:-1]
+    path.write_bytes(data + bytes(4096))
+    assert replayed(tmp_path) == ENTRIES
+
+
+@pytest.mark.parametrize("at", [3, 40, 1_000, -1, -705, -720])
+def test_a_changed_byte_is_refused_with_an_explanation(tmp_path: Path, at: int) -> None:
+    path = written(tmp_path)
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0x10
+    path.write_bytes(data)
+    with pytest.raises(CorruptLog, match=r"byte \d+: .*checksum"):
+        replayed(tmp_path)
+
+
+def test_a_torn_record_before_another_segment_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    wal = Wal(tmp_path)
+    wal.replay(lambda record: None)
+    wal.begin(11, 1)
+    wal.close()
+    path.write_bytes(path.read_bytes()[:-5])
+    with pytest.raises(CorruptLog, match="later segments exist"):
+        replayed(tmp_path)
+
+
+def test_a_missing_segment_is_refused(tmp_path: Path) -> None:
+    path = written(tmp_path)
+    wal = Wal(tmp_path)
+    wal.replay(lambda record: None)
+    wal.begin(11, 1)
+    wal.begin(11, 1)
+    wal.close()
+    (tmp_path / f"{int(path.stem) + 1:016d}.wal").unlink()
+    with pytest.raises(CorruptLog, match="segments are missing"):
+        replayed(tmp_path)
+
+
+def test_only_whole_segments_below_the_border_are_deleted(tmp_path: Path) -> None:
+    written(tmp_path)
+    wal = Wal(tmp_path)
+    wal.replay(lambda record: None)
+    wal.begin(11, 1)
+    wal.append(Record(Kind.ENTRY, 12, 1, b"x").encode())
+    wal.begin(12, 1)
+    wal.delete_before(11)
+    wal.close()
+    assert len(list(tmp_path.glob("*.wal"))) == 2
+    assert [record.index for record in replayed(tmp_path)] == [12]
+
+
+def test_a_segment_without_its_first_record_never_was(tmp_path: Path) -> None:
+    written(tmp_path)
+    (tmp_path / f"{2:016d}.wal").write_bytes(b"\x01\x02")
+    assert replayed(tmp_path) == ENTRIES
