@@ -27,6 +27,7 @@ from .core.allocators import ClusterIps, NodePorts
 from .core.discovery import Discovery
 from .etcd import Etcd
 from .eviction import Evictions
+from .expiry import Leases
 from .http.documents import Documents
 from .http.handler import Handler
 from .http.server import HttpServer
@@ -63,7 +64,7 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
 
     allocation = Allocation(ClusterIps(config.service_cidr), NodePorts(*config.node_ports), rng)
     registry = Registry(
-        Transactor(etcd, caches, allocation),
+        Transactor(etcd, caches, allocation, Leases(etcd, clock)),
         clock,
         ids,
         eviction_toleration_s=config.default_toleration_s,

@@ -51,6 +51,10 @@ class CompactedError(Exception):
         self.revision = revision
 
 
+class LeaseLostError(Exception):
+    """The store knows no such lease."""
+
+
 @dataclass(frozen=True, slots=True)
 class KeyValue:
     """One key as it stands in the store."""
@@ -80,6 +84,8 @@ class Transaction:
     """Key → the revision of its last change; 0: it must not exist."""
     puts: dict[str, bytes] = field(default_factory=dict)
     deletes: list[str] = field(default_factory=list)
+    lease: int = 0
+    """What is put goes when this lease ends; 0: it stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +109,7 @@ class Member:
         self.address = address
         self.channel = dial(address, tls)
         self.kv = pb_grpc.KVStub(self.channel)
+        self.lease = pb_grpc.LeaseStub(self.channel)
         self.watch = pb_grpc.WatchStub(self.channel)
 
 
@@ -157,7 +164,8 @@ class Etcd:
     async def commit(self, transaction: Transaction) -> Committed | Refused:
         """Write all of a transaction if its guards hold, else say what stands there.
 
-        Every transaction needs a guard: it is what makes repeating it safe.
+        Every transaction needs a guard: it is what makes repeating it safe. Raises LeaseLostError
+        if it names a lease that has ended.
         """
         assert transaction.guards
         request = _txn_request(transaction)
@@ -177,6 +185,12 @@ class Etcd:
         if tried_before and (revision := _done_by_us(transaction, current)):
             return Committed(revision)
         return Refused(current)
+
+    async def grant(self, ttl_s: int) -> int:
+        """Return a new lease, which ends after `ttl_s`. One more, if an answer was lost."""
+        request = pb.LeaseGrantRequest(TTL=ttl_s)
+        reply = await self._call(lambda member: member.lease.LeaseGrant, request)
+        return int(reply.ID)
 
     async def compact(self, revision: int) -> None:
         """Drop the history before a revision; nothing if it is gone already."""
@@ -215,11 +229,15 @@ class Etcd:
             await asyncio.sleep(wait_s)
 
 
-def translated(error: grpc.aio.AioRpcError) -> ApiError | CompactedError:
+def translated(
+    error: grpc.aio.AioRpcError,
+) -> ApiError | CompactedError | LeaseLostError:
     """Return what a failed call of the store means to our own callers."""
     text = error.details() or error.code().name
     if error.code() == grpc.StatusCode.OUT_OF_RANGE and "compacted" in text:
         return CompactedError(0)
+    if error.code() == grpc.StatusCode.NOT_FOUND and "lease not found" in text:
+        return LeaseLostError(text)
     if error.code() in _TRANSIENT or error.code() == grpc.StatusCode.RESOURCE_EXHAUSTED:
         return Unavailable(f"the store cannot be reached: {text}")
     return Internal(f"the store refused: {text}")
@@ -255,9 +273,13 @@ def _txn_request(transaction: Transaction) -> pb.TxnRequest:
 
 def _operations(transaction: Transaction) -> Iterable[pb.RequestOp]:
     for key, value in transaction.puts.items():
-        yield pb.RequestOp(request_put=pb.PutRequest(key=key.encode(), value=value))
+        yield pb.RequestOp(request_put=_put(key, value, transaction.lease))
     for key in transaction.deletes:
         yield pb.RequestOp(request_delete_range=pb.DeleteRangeRequest(key=key.encode()))
+
+
+def _put(key: str, value: bytes, lease: int) -> pb.PutRequest:
+    return pb.PutRequest(key=key.encode(), value=value, lease=lease)
 
 
 def _done_by_us(transaction: Transaction, current: Mapping[str, KeyValue | None]) -> int:

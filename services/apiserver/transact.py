@@ -20,7 +20,8 @@ from .allocation import Allocation
 from .cache import Caches, entry_of
 from .core import strategies, trees
 from .core.watch_cache import Entry, with_version
-from .etcd import Committed, Etcd, KeyValue, Refused, Transaction
+from .etcd import Committed, Etcd, KeyValue, LeaseLostError, Refused, Transaction
+from .expiry import Leases
 from .namespaces import NAMESPACES, check_open
 
 ATTEMPTS_MAX = 50
@@ -89,8 +90,9 @@ class _Seen:
 class Transactor:
     """Carries decisions about single objects to the store."""
 
-    def __init__(self, etcd: Etcd, caches: Caches, allocation: Allocation) -> None:
+    def __init__(self, etcd: Etcd, caches: Caches, allocation: Allocation, leases: Leases) -> None:
         self._etcd = etcd
+        self._leases = leases
         self._caches = caches
         self._allocation = allocation
 
@@ -126,7 +128,12 @@ class Transactor:
                 continue
             if dry_run:
                 return _outcome(seen, decision, transaction, 0)
-            answer = await self._etcd.commit(transaction)
+            transaction.lease = await self._leases.of(resource)
+            try:
+                answer = await self._etcd.commit(transaction)
+            except LeaseLostError:
+                self._leases.forget()
+                continue
             if isinstance(answer, Committed):
                 return _outcome(seen, decision, transaction, answer.revision)
             self._learn(seen, answer)
@@ -176,6 +183,8 @@ class Transactor:
             transaction.guards[seen.home_key] = seen.home.revision
         if (seen.resource.group, seen.resource.plural) == ("", "services"):
             old = seen.found.tree() if seen.found else None
+            # What is allocated now may turn out to be taken: the decision itself stays as it was.
+            new = None if new is None else orjson.loads(orjson.dumps(new))
             claims = (self._caches.claims, seen.taken)
             self._allocation.extend(transaction, old, new, seen.resource, *claims)
         if new is None:

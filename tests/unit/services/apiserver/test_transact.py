@@ -5,6 +5,7 @@ import random
 import orjson
 import pytest
 
+from pybernetes.component.clock import FakeClock
 from pybernetes.machinery import errors
 from pybernetes.machinery.errors import Conflict, Forbidden, Invalid, NotFound
 from pybernetes.machinery.resource import Json, Resource
@@ -13,11 +14,13 @@ from services.apiserver.allocation import Allocation
 from services.apiserver.cache import entry_of
 from services.apiserver.core.allocators import ClusterIps, NodePorts
 from services.apiserver.core.watch_cache import WatchCache
-from services.apiserver.etcd import Committed, KeyValue, Refused, Transaction
+from services.apiserver.etcd import Committed, KeyValue, LeaseLostError, Refused, Transaction
+from services.apiserver.expiry import Leases
 from services.apiserver.namespaces import NAMESPACES
 from services.apiserver.transact import Decision, Leave, Remove, Store, Transactor, value_of
 
 MAPS = Resource("", "v1", "ConfigMap", "configmaps", namespaced=True)
+EVENTS = Resource("", "v1", "Event", "events", namespaced=True)
 SERVICES = Resource("", "v1", "Service", "services", namespaced=True)
 
 
@@ -28,12 +31,19 @@ class FakeStore:
         self.revision = 1
         self.data: dict[str, KeyValue] = {}
         self.commits = 0
+        self.leases: list[int] = []
 
     async def get(self, key: str) -> KeyValue | None:
         return self.data.get(key)
 
+    async def grant(self, ttl_s: int) -> int:
+        self.leases.append(len(self.leases) + 1)
+        return self.leases[-1]
+
     async def commit(self, transaction: Transaction) -> Committed | Refused:
         self.commits += 1
+        if transaction.lease and transaction.lease not in self.leases:
+            raise LeaseLostError
         current = {key: self.data.get(key) for key in transaction.guards}
         for key, revision in transaction.guards.items():
             found = current[key]
@@ -65,7 +75,8 @@ class World:
         self.store = FakeStore()
         self.caches = FakeCaches()
         allocation = Allocation(ClusterIps(cidr), NodePorts(30000, 30003), random.Random(1))
-        self.transactor = Transactor(self.store, self.caches, allocation)
+        leases = Leases(self.store, FakeClock())
+        self.transactor = Transactor(self.store, self.caches, allocation, leases)
 
     async def given(self, resource: Resource, tree: Json) -> None:
         """Put an object into the store; the caches do not see it yet."""
@@ -211,6 +222,17 @@ async def test_who_never_wins_is_told_so(world: World) -> None:
         await world.transactor.write(MAPS, "default", "a", decide)
 
 
+async def test_events_share_a_lease_and_get_another_when_it_is_lost(world: World) -> None:
+    for name in ("a", "b"):
+        new = tree(EVENTS, name)
+        await world.transactor.write(EVENTS, "default", name, lambda old, new=new: Store(new))
+    assert world.store.leases == [1]
+    world.store.leases[:] = [7]
+    new = tree(EVENTS, "c")
+    await world.transactor.write(EVENTS, "default", "c", lambda old: Store(new))
+    assert world.stored(EVENTS, "c") is not None
+
+
 def service(name: str, **spec: object) -> Json:
     return tree(SERVICES, name, spec={"ports": [{"port": 80}], **spec})
 
@@ -219,7 +241,7 @@ async def make(world: World, new: Json) -> Json:
     name = new["metadata"]["name"]
 
     def decide(old: Json | None) -> Decision:
-        return Store(orjson.loads(orjson.dumps(new)))
+        return Store(new)
 
     await world.transactor.write(SERVICES, "default", name, decide)
     found = world.stored(SERVICES, name)
