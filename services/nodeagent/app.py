@@ -53,7 +53,7 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     await runtime.start(manager.on_change)
     server = RpcServer(config.listen, tls)
     v1_pb2_grpc.add_NodeAgentServicer_to_server(
-        NodeAgent(runtime=runtime, pods=manager), server.server
+        NodeAgent(runtime=runtime, pods=manager, clock=clock), server.server
     )
     server.add("pybernetes.node.v1.NodeAgent")
     await server.start()

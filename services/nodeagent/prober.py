@@ -94,6 +94,9 @@ class Prober:
             ):
                 good = answer.status in STATUS_GOOD
                 return good, "" if good else f"HTTP probe failed with statuscode: {answer.status}"
+        except aiohttp.ClientConnectorError as error:
+            reason = (error.os_error.strerror or str(error.os_error)).lower()
+            return False, f'Get "{url}": dial tcp {action.host or ip}:{port}: connect: {reason}'
         except (aiohttp.ClientError, OSError) as error:
             return False, f'Get "{url}": {error}'
 

