@@ -1,0 +1,60 @@
+"""Commands inside containers of the Docker runtime."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+STDERR = 2
+
+
+class DockerExec:
+    """One command; its output has to be read for it to go on."""
+
+    def __init__(self, made: Any) -> None:
+        self._made = made
+        self._stream: Any = made.start(detach=False)
+        self._size = (0, 0)
+        self._resized = asyncio.Event()
+
+    async def open(self) -> None:
+        """Start the command. Raises DockerError."""
+        await self._stream._init()
+
+    async def write(self, data: bytes) -> None:
+        """Send to its standard input; returns when it may take more."""
+        await self._stream.write_in(data)
+
+    async def close_stdin(self) -> None:
+        """End its standard input."""
+        connection = self._stream._resp.connection
+        if connection is not None and connection.transport.can_write_eof():
+            connection.transport.write_eof()
+
+    def resize(self, width: int, height: int) -> None:
+        """Tell its terminal, if it has one, its size in characters."""
+        self._size = (width, height)
+        self._resized.set()
+
+    async def output(self) -> AsyncIterator[tuple[str, bytes]]:
+        """Yield (`stdout` or `stderr`, data) until it has ended."""
+        async with asyncio.TaskGroup() as tasks:
+            resizing = tasks.create_task(self._resize(), name="exec-resize")
+            while (message := await self._stream.read_out()) is not None:
+                yield ("stderr" if message.stream == STDERR else "stdout"), message.data
+            resizing.cancel()
+
+    async def _resize(self) -> None:
+        """Pass on the newest size each time there is one."""
+        while True:
+            await self._resized.wait()
+            self._resized.clear()
+            width, height = self._size
+            await self._made.resize(w=width, h=height)
+
+    async def wait(self) -> int:
+        """Return its exit code."""
+        return int((await self._made.inspect())["ExitCode"] or 0)
+
+    async def close(self) -> None:
+        """Release what it holds; its input ends, which ends most commands."""
+        await self._stream.close()
