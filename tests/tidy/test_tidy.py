@@ -20,6 +20,7 @@ CATCH_ALL_ALLOWED = {
     "services/controller/shell.py": "one key's sync",
     "services/nodeagent/pod_worker.py": "one pod's sync",
     "services/apiserver/http/server.py": "the HTTP boundary",
+    "services/proxy/engine.py": "callbacks of the loop: the error is handed to the process's task",
 }
 
 
@@ -66,7 +67,10 @@ def test_no_function_is_longer_than_a_screen() -> None:
 
 def test_every_module_says_what_it_is() -> None:
     silent = [
-        path for path in ours() if not ast.get_docstring(ast.parse((ROOT / path).read_text()))
+        path
+        for path in ours()
+        if not path.startswith("tests/unit/")  # these mirror a module and are named after it
+        and not ast.get_docstring(ast.parse((ROOT / path).read_text()))
     ]
     assert silent == []
 
