@@ -12,6 +12,7 @@ from pybernetes.schema.normalise import normalise
 from pybernetes.schema.scheme import ResourceType
 from pybernetes.schema.types import Type
 
+from . import protobuf
 from .authn import User
 from .core import scale
 from .core.resources import pods
@@ -207,7 +208,8 @@ class Operations:
         assert type_ is not None
         tree: Json = {}
         if body:
-            value = parse(body)
+            is_protobuf = body.startswith(protobuf.MAGIC)
+            value = protobuf.decode(body, type_) if is_protobuf else parse(body)
             if not isinstance(value, dict):
                 raise BadRequest("the body of a deletion must be a DeleteOptions")
             tree = value

@@ -22,7 +22,9 @@ from pybernetes.schema.types import Field, Scalar, Type
 
 MEDIA_TYPE = "application/vnd.kubernetes.protobuf"
 
-_MAGIC = b"k8s\0"
+MAGIC = b"k8s\0"
+"""How every body in this encoding begins."""
+
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _DEPTH_MAX = 64
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -31,11 +33,11 @@ _VARINTS = (Scalar.BOOL, Scalar.INT32, Scalar.INT64)
 
 def decode(body: bytes, type_: Type) -> Json:
     """Return the object in a body. Raises BadRequest if it is malformed."""
-    if not body.startswith(_MAGIC):
+    if not body.startswith(MAGIC):
         raise BadRequest("provided data does not appear to be a protobuf message, expected prefix")
     try:
         type_meta, raw = b"", b""
-        for number, _, value in _parts(body[len(_MAGIC) :]):
+        for number, _, value in _parts(body[len(MAGIC) :]):
             if number == 1:
                 type_meta = value
             elif number == 2:

@@ -110,7 +110,9 @@ class Handler:
 
     def _target(self, path: ResourcePath) -> Target:
         served = self._operations.offer.find(path.group, path.version, path.resource)
-        if path.rest or (path.namespace and not served.resource.namespaced):
+        resource = served.resource
+        is_homeless = resource.namespaced and path.name and not path.namespace
+        if path.rest or is_homeless or (path.namespace and not resource.namespaced):
             raise NotFound(NOT_FOUND_TEXT)
         return Target(served, path.namespace, path.name, path.subresource)
 
