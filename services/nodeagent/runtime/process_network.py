@@ -6,6 +6,8 @@ Everything here blocks, for milliseconds; the runtime calls it in a thread.
 import ctypes
 import ipaddress
 import os
+import shutil
+import subprocess
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -26,6 +28,10 @@ THERE_ALREADY = 17
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
+BRIDGE_FILTER = Path("/proc/sys/net/bridge/bridge-nf-call-iptables")
+"""Says `1` where frames between pods have to pass the machine's packet filter."""
+
+
 def ensure_bridge(name: str, address: str, prefix: int) -> None:
     """Make the bridge, or find it; give it the address of a node."""
     with IPRoute() as routes:
@@ -39,6 +45,8 @@ def ensure_bridge(name: str, address: str, prefix: int) -> None:
             index = _index(routes, name)
         routes.link("set", index=index, state="up")
         _add_address(routes, index, address, prefix)
+    if BRIDGE_FILTER.exists() and BRIDGE_FILTER.read_text().strip() == "1":
+        _let_pass(name)
 
 
 def remove_bridge(name: str, address: str, prefix: int) -> None:
@@ -52,6 +60,7 @@ def remove_bridge(name: str, address: str, prefix: int) -> None:
         left = list(routes.get_addr(index=index, family=2))
         if not left:
             routes.link("del", index=index)
+            _forget_passing(name)
 
 
 def create_namespace(
@@ -111,6 +120,32 @@ def _create(
         _add_address(inside, index, address, prefix)
         inside.link("set", index=index, state="up")
         inside.route("add", dst="default", gateway=gateway)
+
+
+def _passing_rule(bridge: str) -> tuple[str, ...]:
+    return ("FORWARD", "-i", bridge, "-o", bridge, "-j", "ACCEPT")
+
+
+def _let_pass(bridge: str) -> None:
+    """Let pods reach each other where another engine makes the machine drop what it forwards."""
+    iptables = shutil.which("iptables")
+    if iptables is None:
+        return
+    rule = _passing_rule(bridge)
+    command = [iptables, "--wait"]
+    there = subprocess.run([*command, "-C", *rule], capture_output=True, check=False)
+    if there.returncode != 0:
+        subprocess.run([*command, "-I", *rule], capture_output=True, check=True)
+
+
+def _forget_passing(bridge: str) -> None:
+    """Undo `_let_pass`, as often as it was done."""
+    iptables = shutil.which("iptables")
+    if iptables is None:
+        return
+    command = [iptables, "--wait", "-D", *_passing_rule(bridge)]
+    while subprocess.run(command, capture_output=True, check=False).returncode == 0:
+        pass
 
 
 def _add_address(routes: Any, index: int | None, address: str, prefix: int) -> None:

@@ -29,7 +29,7 @@ LOG_BYTES_MAX = 10 << 20
 LINE_BYTES_MAX = 16 << 10
 """A longer line is written in parts, all but the last marked P."""
 INHERITED_MAX = 4096
-"""What the agent's event loop may leave open in us is below this; it must not stay open for ever."""
+"""What the agent's event loop leaves open in us is below this; it must not stay open."""
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 PSEUDO = frozenset(
     [
