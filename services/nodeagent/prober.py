@@ -1,6 +1,7 @@
 """Carries out probes and hooks: commands, HTTP, TCP."""
 
 import asyncio
+import os
 import ssl
 from collections.abc import Callable
 from typing import Protocol
@@ -95,7 +96,7 @@ class Prober:
                 good = answer.status in STATUS_GOOD
                 return good, "" if good else f"HTTP probe failed with statuscode: {answer.status}"
         except aiohttp.ClientConnectorError as error:
-            reason = (error.os_error.strerror or str(error.os_error)).lower()
+            reason = os.strerror(error.os_error.errno or 0).lower()
             return False, f'Get "{url}": dial tcp {action.host or ip}:{port}: connect: {reason}'
         except (aiohttp.ClientError, OSError) as error:
             return False, f'Get "{url}": {error}'
