@@ -37,7 +37,7 @@ RECONNECT_S = 0.5
 STOP_MARGIN_S = 10.0
 """How long the engine may take beyond the grace to say that a container has ended."""
 KEPT_RUNS = 2
-NOT_FOUND, CONFLICT, NOT_MODIFIED = 404, 409, 304
+NOT_FOUND, CONFLICT = 404, 409
 
 log = get_logger("docker-runtime")
 
@@ -129,7 +129,8 @@ class DockerRuntime:
         files.mkdir(exist_ok=True, mode=0o755)
         for file_name, text in _etc(config).items():
             (files / file_name).write_text(text)
-        host: dict[str, Any] = {"NetworkMode": "host" if config.host_network else self._network}
+        network = "host" if config.host_network else self._network
+        host: dict[str, Any] = {"NetworkMode": network, "IpcMode": "shareable"}
         tree: dict[str, Any] = {
             "Image": pause.IMAGE,
             "Hostname": "" if config.host_network else config.hostname,
@@ -365,6 +366,9 @@ async def _is_ours(docker: aiodocker.Docker, container_id: str, config: Config) 
 
 
 async def _ensure_network(docker: aiodocker.Docker, config: Config) -> None:
+    """Make the cluster's network, or find it."""
+    if await _has_network(docker, config.bridge):
+        return
     tree = {
         "Name": config.bridge,
         "Driver": "bridge",
@@ -373,9 +377,14 @@ async def _ensure_network(docker: aiodocker.Docker, config: Config) -> None:
     }
     try:
         await docker.networks.create(tree)
-    except DockerError as error:
-        if error.status != CONFLICT:  # another node of this cluster was faster
+    except DockerError:
+        if not await _has_network(docker, config.bridge):  # else: another node was faster
             raise
+
+
+async def _has_network(docker: aiodocker.Docker, name: str) -> bool:
+    listed = await docker.networks.list()
+    return any(each["Name"] == name for each in listed)
 
 
 def _etc(config: SandboxConfig) -> dict[str, str]:
