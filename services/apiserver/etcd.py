@@ -24,8 +24,11 @@ from pybernetes.rpc.etcd import rpc_pb2_grpc as pb_grpc
 CALL_S = 10.0
 """A call's deadline over all its attempts: longer than an election of the store."""
 
-ATTEMPT_S = 3.0
+ATTEMPT_S = 1.5
 """One attempt's deadline: a member that is frozen is left for another after this long."""
+
+RANGE_ATTEMPT_S = 5.0
+"""That of a read of many keys, which may take its time."""
 
 RETRY_INITIAL_S = 0.02
 RETRY_MAX_S = 0.5
@@ -151,7 +154,7 @@ class Etcd:
         request = pb.RangeRequest(
             key=start.encode(), range_end=end.encode(), limit=limit, revision=revision
         )
-        reply = await self._call(lambda member: member.kv.Range, request)
+        reply = await self._call(lambda member: member.kv.Range, request, attempt_s=RANGE_ATTEMPT_S)
         items = [_key_value(kv) for kv in reply.kvs]
         return Page(items, revision or reply.header.revision, reply.more, reply.count)
 
@@ -205,6 +208,7 @@ class Etcd:
         method: Callable[[Member], Callable[..., Awaitable[R]]],
         request: Any,
         *,
+        attempt_s: float = ATTEMPT_S,
         on_retry: Callable[[], None] | None = None,
     ) -> R:
         loop = asyncio.get_running_loop()
@@ -213,7 +217,7 @@ class Etcd:
         while True:
             member = self.member
             try:
-                return await method(member)(request, timeout=ATTEMPT_S)
+                return await method(member)(request, timeout=attempt_s)
             except grpc.aio.AioRpcError as error:
                 if error.code() not in _TRANSIENT:
                     raise translated(error) from None
