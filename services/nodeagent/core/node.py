@@ -3,14 +3,15 @@
 Source: kubelet, pkg/kubelet/nodestatus/setters.go; pkg/apis/core well-known labels.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
-from pybernetes.api.core_v1 import Node
-from pybernetes.machinery import timestamps
+from pybernetes.api.core_v1 import Node, NodeStatus
+from pybernetes.machinery import quantity, timestamps
 from pybernetes.machinery.resource import Json
 
 VERSION = "v1.36.0"
@@ -140,10 +141,18 @@ def needs_report(
         known = there.get(each["type"])
         if known is None or (known.status, known.reason) != (each["status"], each["reason"]):
             return True
-    known_status = msgspec.to_builtins(node.status)
-    return any(
-        known_status.get(key) != wanted[key] for key in ("capacity", "allocatable", "addresses")
+    now_known, ours = node.status, msgspec.convert(wanted, NodeStatus)
+    return (
+        _amounts(now_known.capacity) != _amounts(ours.capacity)
+        or _amounts(now_known.allocatable) != _amounts(ours.allocatable)
+        or now_known.addresses != ours.addresses
+        or now_known.daemon_endpoints != ours.daemon_endpoints
     )
+
+
+def _amounts(room: Mapping[str, str]) -> dict[str, Decimal]:
+    """Return quantities by value: the API server may spell them otherwise than we do."""
+    return {name: quantity.parse(amount) for name, amount in room.items()}
 
 
 def _condition(
