@@ -104,7 +104,9 @@ def test_pods_spread_over_both_nodes(guestbook: LocalCluster) -> None:
     assert {pod["spec"]["nodeName"] for pod in pods(guestbook)} == {"node-1", "node-2"}
 
 
-def test_a_killed_process_is_restarted_and_only_requests_in_flight_fail(guestbook: LocalCluster) -> None:
+def test_a_killed_process_is_restarted_and_only_requests_in_flight_fail(
+    guestbook: LocalCluster,
+) -> None:
     victim = sorted(names(guestbook))[0]
     before = guestbook.kubectl_json("get", "pod", victim)["status"]["containerStatuses"][0]
     with Traffic(service_url(guestbook), threads=2) as traffic:
