@@ -2,6 +2,7 @@
 
 import http.client
 import threading
+import time
 from collections import Counter
 from urllib.parse import urlsplit
 
@@ -25,6 +26,8 @@ class Traffic:
         self._threads = [threading.Thread(target=self._run) for _ in range(threads)]
         self.answers: Counter[str] = Counter()
         self.failures: list[str] = []
+        self.first_seen_s: dict[str, float] = {}
+        """When each answer came first, on the monotonic clock."""
 
     def __enter__(self) -> "Traffic":
         for thread in self._threads:
@@ -57,6 +60,7 @@ class Traffic:
             else:
                 with self._lock:
                     self.answers[answer] += 1
+                    self.first_seen_s.setdefault(answer, time.monotonic())
                     self._progress.notify_all()
             self._stopping.wait(self._pause_s)
 
