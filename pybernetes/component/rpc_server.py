@@ -87,8 +87,11 @@ class RpcServer:
         """Name a service for reflection and health."""
         self._services.append(service_full_name)
 
-    async def start(self) -> int:
-        """Bind and serve; return the port. Raises OSError when the address cannot be had."""
+    async def start(self, *, is_serving: bool = True) -> int:
+        """Bind and serve; return the port. Raises OSError when the address cannot be had.
+
+        Not serving yet means only that the health service says so, until `set_serving`.
+        """
         _refuse_taken(self.listen)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
         reflection.enable_server_reflection(
@@ -107,9 +110,13 @@ class RpcServer:
         except RuntimeError as error:
             raise OSError(f"cannot listen on {self.listen}: {error}") from error
         await self.server.start()
-        self.health.set(serving=True, services=("", *self._services))
+        self.set_serving(is_serving)
         log.info("serving gRPC", listen=self.listen, port=port, tls=self._tls is not None)
         return port
+
+    def set_serving(self, is_serving: bool) -> None:
+        """Let the health service say whether calls are worth trying."""
+        self.health.set(serving=is_serving, services=("", *self._services))
 
     async def drain(self, grace_s: float) -> None:
         """Say that we stop, let calls in flight finish for `grace_s` seconds, then cancel them."""

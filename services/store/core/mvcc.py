@@ -10,7 +10,6 @@ moves a border; `sweep` then forgets in small steps, so that no step is long.
 
 from bisect import bisect_left
 from collections.abc import Iterator
-from itertools import islice
 
 import msgspec
 from sortedcontainers import SortedList
@@ -132,7 +131,12 @@ class Mvcc:
         """Yield every write from a revision on, in order; Compacted if they are forgotten."""
         if start < self.compact_revision:
             raise Compacted
-        return islice(self._history, self._index(start), None)
+        return self.since(start)
+
+    def since(self, start: int) -> Iterator[KeyValue]:
+        """Yield every write from a revision on that is still known, in order."""
+        history = self._history
+        return (history[at] for at in range(self._index(start), len(history)))
 
     def before(self, record: KeyValue) -> KeyValue | None:
         """Return what a write replaced; None for nothing, or when that is forgotten."""
@@ -177,7 +181,14 @@ class Mvcc:
         if at > _HISTORY_SLACK and at * 2 > len(history):
             del history[:at]
             self._swept = 0
-        return self._swept < len(history) and history[self._swept].mod_revision < border
+        return self.has_garbage
+
+    @property
+    def has_garbage(self) -> bool:
+        """There is something that `sweep` would forget."""
+        at, history = self._swept, self._history
+        is_left = at < len(history) and history[at].mod_revision < self.compact_revision
+        return is_left and not self._holds
 
     def _settle(self, record: KeyValue) -> None:
         """Make a write that leaves the history the base of its key."""

@@ -27,6 +27,7 @@ class Journal:
         directory.mkdir(mode=0o700, exist_ok=True)
         self.synced_index = 0
         self.bytes = 0
+        self.is_busy = False
         self.on_synced: Callable[[], None] = lambda: None
         self._wal = Wal(directory)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="wal")
@@ -69,7 +70,9 @@ class Journal:
             while True:
                 await self._wake.wait()
                 batch, truncations, last = self._take()
+                self.is_busy = True
                 await loop.run_in_executor(self._thread, self._write, batch)
+                self.is_busy = False
                 self._mark(truncations, last)
         finally:
             self._thread.shutdown()

@@ -100,7 +100,7 @@ class Refused(_Message, frozen=True, tag=10):
 
 
 class AskIndex(_Message, frozen=True, tag=11):
-    """How far must I be, to read what is committed now?"""
+    """Say how far I must be, to read what is committed now."""
 
     sequence: int
 

@@ -115,7 +115,7 @@ class Peers:
             writer.write(messages.encode(self._hello))
             frames = Frames()
             async with asyncio.timeout(CONNECT_S):
-                first, *early = await _some(reader, frames)
+                first, *early = await _some(reader, frames) or (None,)
             peer = self._recognise(first, writer, dialed)
             self._up(peer, writer)
             for message in early:
@@ -132,7 +132,9 @@ class Peers:
             with suppress(OSError, ssl.SSLError):
                 await writer.wait_closed()
 
-    def _recognise(self, first: Message, writer: asyncio.StreamWriter, dialed: str | None) -> str:
+    def _recognise(
+        self, first: Message | None, writer: asyncio.StreamWriter, dialed: str | None
+    ) -> str:
         if not isinstance(first, Hello):
             raise _Stranger("it did not say hello")
         if first.protocol != self._hello.protocol:

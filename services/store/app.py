@@ -1,0 +1,104 @@
+"""The composition root of pybernetes-store."""
+
+import asyncio
+import gc
+import random
+from contextlib import AsyncExitStack
+
+from pybernetes.component.clock import SystemClock
+from pybernetes.component.logs import get_logger
+from pybernetes.component.rpc_server import RpcServer
+from pybernetes.component.run import DRAIN_GRACE_S, Service
+from pybernetes.component.tls import tls_files
+from pybernetes.rpc.etcd import rpc_pb2_grpc
+
+from .config import Config
+from .core.state import Applied, State
+from .directory import member_directory
+from .duties import Duties
+from .machine import Machine
+from .raft.journal import FIRST_INDEX, Journal
+from .raft.node import Node
+from .raft.peers import Peers
+from .servicers.cluster import Cluster as ClusterServicer
+from .servicers.kv import KV
+from .servicers.lease import Lease
+from .servicers.maintenance import Maintenance
+from .servicers.watch import FULL_NAME as WATCH
+from .servicers.watch import Watch
+from .store import Cluster, Store
+from .watching import Hub
+
+SERVICES = ("KV", "Lease", "Cluster", "Maintenance")
+
+PROGRESS_S = 5.0
+"""How often a quiet watcher that wants it hears how far it is."""
+
+log = get_logger("store")
+
+
+async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitStack) -> Service:
+    """Load what is on disk, find the other members, serve."""
+    tls = tls_files(config.tls_ca, config.tls_cert, config.tls_key)
+    members = config.members()
+    cluster = Cluster(config.name, members, "https" if tls else "http", config.listen)
+    directory = resources.enter_context(member_directory(config.data_dir, cluster.id, config.name))
+    rng = random.SystemRandom()
+    journal = Journal(directory / "wal")
+    machine = Machine(State())
+    peers = Peers(config.name, members, cluster.id, tls)
+    node = Node(
+        config.name,
+        peers,
+        tuple(name for name in members if name != config.name),
+        journal,
+        machine,
+        SystemClock(),
+        applied=FIRST_INDEX,
+        first_sequence=rng.getrandbits(31) << 32,
+    )
+    store = Store(cluster, node, machine, directory)
+    hub = Hub(store)
+    rpc = RpcServer(config.listen, tls)
+    rpc_pb2_grpc.add_KVServicer_to_server(KV(store), rpc.server)
+    rpc_pb2_grpc.add_LeaseServicer_to_server(Lease(store, rng), rpc.server)
+    rpc_pb2_grpc.add_ClusterServicer_to_server(ClusterServicer(store), rpc.server)
+    rpc_pb2_grpc.add_MaintenanceServicer_to_server(Maintenance(store), rpc.server)
+    Watch(hub).register(rpc.server)
+    for name in (*(f"etcdserverpb.{service}" for service in SERVICES), WATCH):
+        rpc.add(name)
+    _spare_the_collector()
+
+    close_peers = await peers.start(config.peer_listen, node, tasks)
+    resources.callback(close_peers)
+    for work in (journal.run(), machine.run(), node.run(), node.run_clock()):
+        tasks.create_task(work)
+    tasks.create_task(Duties(store, config.auto_compaction_revisions).run())
+    tasks.create_task(_notify_progress(hub))
+    await rpc.start(is_serving=False)
+    tasks.create_task(_tell_health(node, rpc))
+    return Service(drain=lambda: rpc.drain(DRAIN_GRACE_S))
+
+
+async def _notify_progress(hub: Hub) -> None:
+    while True:
+        await asyncio.sleep(PROGRESS_S)
+        hub.notify_progress()
+
+
+async def _tell_health(node: Node[Applied], rpc: RpcServer) -> None:
+    """Keep the health service true: we serve while somebody leads."""
+    while True:
+        await node.leader_known()
+        log.info("leader known", leader=node.engine.leader, term=node.engine.term)
+        rpc.set_serving(True)
+        await node.leader_lost()
+        log.warning("no leader", term=node.engine.term)
+        rpc.set_serving(False)
+
+
+def _spare_the_collector() -> None:
+    """What was loaded stays: the collector need not look at it again, nor look so often."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

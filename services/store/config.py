@@ -1,0 +1,48 @@
+"""Settings of pybernetes-store."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybernetes.component.config import option
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """One member of the store."""
+
+    listen: str = option("127.0.0.1:2379", "where clients speak the etcd v3 API")
+    peer_listen: str = option("127.0.0.1:2380", "where the other members speak to us")
+    name: str = option("store-1", "our name in --initial-cluster")
+    initial_cluster: tuple[str, ...] = option(
+        ("store-1=127.0.0.1:2380",), "every member as name=host:port of its peer listener"
+    )
+    data_dir: Path = option(Path("store-data"), "log and snapshots; made if absent")
+    auto_compaction_revisions: int = option(
+        0, "forget history older than so many revisions, once a minute; 0: only when told to"
+    )
+    tls_ca: Path | None = option(None, "authority that signs members and clients")
+    tls_cert: Path | None = option(None, "our certificate, for peers and clients")
+    tls_key: Path | None = option(None, "its key")
+
+    def __post_init__(self) -> None:
+        """Refuse a cluster that we are no part of."""
+        members = self.members()
+        if self.name not in members:
+            raise ValueError(
+                f"--name: Invalid value: {self.name!r}: must be in --initial-cluster:"
+                f" {', '.join(members)}"
+            )
+
+    def members(self) -> dict[str, str]:
+        """Return every member's peer address, by name, in order of the names."""
+        members: dict[str, str] = {}
+        for text in self.initial_cluster:
+            name, separator, address = text.partition("=")
+            address = address.removeprefix("http://").removeprefix("https://")
+            if not separator or not name or ":" not in address or name in members:
+                raise ValueError(
+                    f"--initial-cluster: Invalid value: {text!r}: must be name=host:port, and"
+                    " every name once"
+                )
+            members[name] = address
+        return dict(sorted(members.items()))

@@ -1,0 +1,428 @@
+"""A member at work: proposals, reads and applying, on top of the engine.
+
+Any member takes requests; followers pass them to the leader. A command is tagged with the member
+that waits for it and a number of its own, and *every* member applies it: so the one that waits
+finds the outcome in its own state, and a command that came twice is never sent twice.
+
+A proposal ends in one of three ways: with its outcome; refused for certain, then it is tried
+again until its deadline; or unknown at the deadline. It is refused for certain when the leader
+says so, or when an entry of a later term is applied here: the old leader's log holds it no more.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from pybernetes.component.clock import Clock
+
+from ..core.errors import NoLeader, TimedOut, TooManyRequests
+from .engine import Engine
+from .journal import Journal
+from .messages import AskIndex, Index, Message, Propose, Refused, SnapshotChunk, SnapshotWanted
+from .peers import Peers
+
+PROPOSE_S = 5.0
+"""Longer than an election, as etcd's."""
+
+READ_S = 5.0
+QUEUE_MAX = 10_000
+"""Proposals that wait here; beyond, clients are told to slow down."""
+
+BATCH_COMMANDS = 1_000
+BATCH_BYTES = 1 << 20
+"""One Raft entry, unless a single command is larger."""
+
+APPLY_ENTRIES = 16
+"""Applied before others get the loop: a few milliseconds."""
+
+RETRY_S = 0.05
+"""Wait for a better leader at most so long before asking again."""
+
+ASK_AGAIN_S = 0.3
+"""An unanswered read index was lost: ask again."""
+
+LEADERLESS_S = 3.0
+"""Long enough for two elections that nobody wins."""
+
+Outcome = TypeVar("Outcome")
+Made = TypeVar("Made", covariant=True)
+Waiter = asyncio.Future[None]
+
+_REGULAR = b"\0"
+"""pysyncobj's mark of a command that is applied; its own entries have others."""
+
+
+class Machine(Protocol[Made]):
+    """What is replicated."""
+
+    def apply(self, command: bytes, now_ms: int) -> Made:
+        """Do a committed command; never raises for what a client did."""
+
+    def settle(self) -> None:
+        """Some commands were applied: tell whoever watches."""
+
+
+class Snapshots(Protocol):
+    """Moves snapshots between members."""
+
+    def needed(self, peer: str) -> None:
+        """A peer cannot be helped with the log."""
+
+    def on_message(self, peer: str, message: SnapshotChunk | SnapshotWanted) -> None:
+        """A peer sends or asks for a piece."""
+
+
+class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One Raft entry: commands, who waits for them, and the leader's clock."""
+
+    now_ms: int
+    items: list[tuple[str, int, bytes]]
+
+
+@dataclass(slots=True)
+class _Pending(Generic[Outcome]):
+    done: asyncio.Future[Outcome | None]  # None: refused for certain
+    term: int
+
+
+@dataclass(slots=True)
+class _Round:
+    """Reads that share one confirmation."""
+
+    number: int
+    index: int
+    started_s: float
+    waiters: list[Waiter]
+    remote: list[tuple[str, int]] = field(default_factory=list)
+
+
+class Node(Generic[Outcome]):
+    """One member."""
+
+    def __init__(
+        self,
+        name: str,
+        peers: Peers,
+        others: tuple[str, ...],
+        journal: Journal,
+        machine: Machine[Outcome],
+        clock: Clock,
+        *,
+        applied: int,
+        first_sequence: int,
+    ) -> None:
+        self.name = name
+        self.engine = Engine(name, others, journal, self, peers.send, applied)
+        self.snapshots: Snapshots | None = None
+        self.on_change: Callable[[], None] = lambda: None
+        self._is_alone = not others
+        self._peers = peers
+        self._journal = journal
+        self._machine = machine
+        self._clock = clock
+        self._sequence = first_sequence
+        self._pending: dict[int, _Pending[Outcome]] = {}
+        self._queue: list[tuple[str, int, bytes]] = []
+        self._encoder = msgspec.msgpack.Encoder()
+        self._decoder = msgspec.msgpack.Decoder(Batch)
+        self._work = asyncio.Event()
+        self._leader_changed = asyncio.Event()
+        self._leader_gone = asyncio.Event()
+        self._applied_term = 0
+        self._readers: list[Waiter] = []
+        self._remote_readers: list[tuple[str, int]] = []
+        self._round: _Round | None = None
+        self._behind: list[tuple[int, list[Waiter]]] = []
+        journal.on_synced = self._on_synced
+
+    async def run(self) -> None:
+        """Replicate, confirm reads and apply, for ever."""
+        while True:
+            await self._work.wait()
+            self._work.clear()
+            self._flush()
+            self._begin_reads()
+            self._apply()
+            await asyncio.sleep(0)
+
+    async def run_clock(self) -> None:
+        """Tell the engine the time, for ever."""
+        while True:
+            await asyncio.sleep(self.engine.tick())
+            if self._round and self._clock.monotonic_s() - self._round.started_s > ASK_AGAIN_S:
+                self._restart_reads()
+
+    # Proposals.
+
+    async def propose(self, command: bytes) -> Outcome:
+        """Replicate a command; return its outcome here.
+
+        Raises NoLeader or TooManyRequests when it certainly did not and will not happen, TimedOut
+        when that is unknown.
+        """
+        if len(self._pending) >= QUEUE_MAX:
+            raise TooManyRequests
+        self._sequence += 1
+        sequence = self._sequence
+        is_unknown = False
+        try:
+            async with asyncio.timeout(PROPOSE_S):
+                while True:
+                    await self.leader_known()
+                    is_unknown = True
+                    outcome = await self._offer(sequence, command)
+                    if outcome is not None:
+                        return outcome
+                    is_unknown = False
+                    await self._better_leader()
+        except TimeoutError:
+            raise (TimedOut if is_unknown else NoLeader) from None
+        finally:
+            self._pending.pop(sequence, None)
+
+    async def leader_known(self) -> None:
+        """Wait until somebody leads."""
+        while self.engine.leader is None:
+            self._leader_changed.clear()
+            await self._leader_changed.wait()
+
+    async def leader_lost(self) -> None:
+        """Wait until nobody has led for longer than an election takes."""
+        while True:
+            await self.leader_known()
+            self._leader_gone.clear()
+            await self._leader_gone.wait()
+            try:
+                async with asyncio.timeout(LEADERLESS_S):
+                    await self.leader_known()
+            except TimeoutError:
+                return
+
+    async def _better_leader(self) -> None:
+        self._leader_changed.clear()
+        try:
+            async with asyncio.timeout(RETRY_S):
+                await self._leader_changed.wait()
+        except TimeoutError:
+            return
+
+    def _offer(self, sequence: int, command: bytes) -> asyncio.Future[Outcome | None]:
+        done: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
+        self._pending[sequence] = _Pending(done, self.engine.term)
+        if self.engine.is_leader:
+            self._queue.append((self.name, sequence, command))
+            self._work.set()
+        else:
+            leader = self.engine.leader
+            proposal = Propose(self.engine.term, sequence, command)
+            if leader is None or not self._peers.send(leader, proposal):
+                self._refuse(sequence)
+        return done
+
+    def _refuse(self, sequence: int) -> None:
+        pending = self._pending.pop(sequence, None)
+        if pending is not None and not pending.done.done():
+            pending.done.set_result(None)
+
+    def _on_propose(self, peer: str, proposal: Propose) -> None:
+        is_overload = len(self._queue) >= QUEUE_MAX
+        if is_overload or not self.engine.is_leader or proposal.term != self.engine.term:
+            self._peers.send(peer, Refused(proposal.sequence, is_overload))
+            return
+        self._queue.append((peer, proposal.sequence, proposal.command))
+        self._work.set()
+
+    def _flush(self) -> None:
+        """Make one entry of what is queued, unless the disk is busy: then more will gather."""
+        while self._queue and self.engine.is_leader and not self._journal.is_busy:
+            size, count = 0, 0
+            for _, _, command in self._queue[:BATCH_COMMANDS]:
+                size += len(command)
+                if count and size > BATCH_BYTES:
+                    break
+                count += 1
+            batch = Batch(self.now_ms(), self._queue[:count])
+            del self._queue[:count]
+            self.engine.append(_REGULAR + self._encoder.encode(batch))
+
+    def now_ms(self) -> int:
+        """Return the time by which leases are judged while we lead."""
+        return int(self._clock.monotonic_s() * 1_000)
+
+    def _on_synced(self) -> None:
+        self.engine.on_synced()
+        self._work.set()
+
+    # Applying.
+
+    def _apply(self) -> None:
+        entries = self.engine.take_committed(APPLY_ENTRIES)
+        if not entries:
+            return
+        for command, _, term in entries:
+            if term > self._applied_term:
+                self._begin_term(term)
+            if command[:1] == _REGULAR:
+                self._apply_batch(self._decoder.decode(memoryview(command)[1:]))
+        self._machine.settle()
+        self._wake_readers()
+        if self.engine.applied_index < self.engine.commit_index:
+            self._work.set()
+
+    def _apply_batch(self, batch: Batch) -> None:
+        for origin, sequence, command in batch.items:
+            outcome = self._machine.apply(command, batch.now_ms)
+            if origin == self.name:
+                pending = self._pending.pop(sequence, None)
+                if pending is not None and not pending.done.done():
+                    pending.done.set_result(outcome)
+
+    def _begin_term(self, term: int) -> None:
+        self._applied_term = term
+        for sequence in [at for at, pending in self._pending.items() if pending.term < term]:
+            self._refuse(sequence)
+        self.on_change()
+
+    def skip_to(self, index: int) -> None:
+        """A snapshot took us further: whatever waited for entries before it is unknown."""
+        pending, self._pending = self._pending, {}
+        for waiting in pending.values():
+            if not waiting.done.done():
+                waiting.done.set_exception(TimedOut())
+        self._machine.settle()
+        self._wake_readers()
+        self._work.set()
+
+    # Reads.
+
+    async def read_barrier(self) -> None:
+        """Return when our state holds everything that was committed when this was called."""
+        engine = self.engine
+        if self._is_alone and engine.may_read and engine.applied_index == engine.commit_index:
+            return
+        waiter: Waiter = asyncio.get_running_loop().create_future()
+        self._readers.append(waiter)
+        self._work.set()
+        try:
+            async with asyncio.timeout(READ_S):
+                await waiter
+        except TimeoutError:
+            raise (TimedOut if engine.leader else NoLeader) from None
+
+    def _begin_reads(self) -> None:
+        if self._round is not None:
+            return
+        self._readers = [waiter for waiter in self._readers if not waiter.done()]
+        if not self._readers and not self._remote_readers:
+            return
+        engine, now_s = self.engine, self._clock.monotonic_s()
+        if engine.may_read:
+            round = _Round(0, engine.commit_index, now_s, self._readers, self._remote_readers)
+            self._readers, self._remote_readers = [], []
+            self._round = round
+            if self._is_alone:
+                self.on_round(0)
+            else:
+                round.number = engine.start_round()
+        elif not engine.is_leader and engine.leader is not None and self._readers:
+            self._sequence += 1
+            if self._peers.send(engine.leader, AskIndex(self._sequence)):
+                self._round = _Round(self._sequence, 0, now_s, self._readers)
+                self._readers = []
+
+    def on_round(self, round: int) -> None:
+        """A majority confirmed us: the reads of this round may be answered."""
+        if self._round is None or self._round.number > round or not self.engine.is_leader:
+            return
+        for peer, sequence in self._round.remote:
+            self._peers.send(peer, Index(sequence, self._round.index))
+        self._confirm(self._round.index)
+
+    def _on_index(self, message: Index) -> None:
+        if self._round is not None and self._round.number == message.sequence:
+            self._confirm(message.index)
+
+    def _confirm(self, index: int) -> None:
+        assert self._round is not None
+        self._behind.append((index, self._round.waiters))
+        self._round = None
+        self._wake_readers()
+        self._work.set()
+
+    def _restart_reads(self) -> None:
+        """Begin an unfinished round anew: its answers are lost, or come from another term."""
+        if self._round is not None:
+            self._readers += self._round.waiters
+            self._round = None
+            self._work.set()
+
+    def _wake_readers(self) -> None:
+        applied = self.engine.applied_index
+        still = []
+        for index, waiters in self._behind:
+            if index > applied:
+                still.append((index, waiters))
+                continue
+            for waiter in waiters:
+                if not waiter.done():
+                    waiter.set_result(None)
+        self._behind = still
+
+    # What the engine and the peers tell us.
+
+    def on_leader(self) -> None:
+        """Lead, follow another, or wait."""
+        if not self.engine.is_leader:
+            queue, self._queue = self._queue, []
+            for origin, sequence, _ in queue:
+                if origin == self.name:
+                    self._refuse(sequence)
+                else:
+                    self._peers.send(origin, Refused(sequence, is_overload=False))
+            self._remote_readers = []
+        self._restart_reads()
+        self._leader_changed.set()
+        if self.engine.leader is None:
+            self._leader_gone.set()
+        self._work.set()
+        self.on_change()
+
+    def on_commit(self) -> None:
+        """There is something to apply."""
+        self._work.set()
+
+    def on_snapshot_needed(self, peer: str) -> None:
+        """Help a peer that is too far behind."""
+        assert self.snapshots is not None
+        self.snapshots.needed(peer)
+
+    def on_connected(self, peer: str) -> None:
+        """A peer can be reached."""
+        self.engine.on_connected(peer)
+
+    def on_disconnected(self, peer: str) -> None:
+        """A peer cannot be reached; answers of our leader may be lost."""
+        if peer == self.engine.leader:
+            self._restart_reads()
+
+    def on_message(self, peer: str, message: Message) -> None:
+        """A peer said something."""
+        match message:
+            case Propose():
+                self._on_propose(peer, message)
+            case Refused():
+                self._refuse(message.sequence)
+            case AskIndex():
+                if self.engine.is_leader:
+                    self._remote_readers.append((peer, message.sequence))
+                    self._work.set()
+            case Index():
+                self._on_index(message)
+            case SnapshotChunk() | SnapshotWanted():
+                assert self.snapshots is not None
+                self.snapshots.on_message(peer, message)
+            case _:
+                self.engine.on_message(peer, message)

@@ -1,0 +1,1 @@
+"""The etcd v3 API's services: translate, ask the store, translate back."""

@@ -1,0 +1,96 @@
+"""The store as its servicers see it: replicated writes, reads that are up to date, headers."""
+
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+from pybernetes.rpc.etcd import rpc_pb2 as pb
+
+from .core.check import check_size
+from .core.command import Command, Range, Txn, encode
+from .core.errors import StoreError
+from .core.state import Applied, RangeResult, Result
+from .machine import Machine
+from .raft.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """Who we are, and with whom."""
+
+    name: str
+    members: dict[str, str]
+    """Peer address by name."""
+    scheme: str
+    client_address: str
+
+    @property
+    def id(self) -> int:
+        """The same for all members, and for no other cluster."""
+        return _id("cluster", *(f"{name}={at}" for name, at in sorted(self.members.items())))
+
+    def member_id(self, name: str) -> int:
+        """Return the number by which etcd's clients know a member."""
+        return _id("member", f"{self.id:x}", name)
+
+
+def _id(*parts: str) -> int:
+    digest = sha256("\n".join(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1 or 1
+
+
+class Store:
+    """One member."""
+
+    def __init__(
+        self, cluster: Cluster, node: Node[Applied], machine: Machine, directory: Path
+    ) -> None:
+        self.cluster = cluster
+        self.node = node
+        self.machine = machine
+        self._directory = directory
+        self._member_id = cluster.member_id(cluster.name)
+
+    async def write(self, command: Command) -> tuple[Result, pb.ResponseHeader]:
+        """Replicate and apply a command; raises the StoreError with which it is refused."""
+        encoded = encode(command)
+        check_size(encoded)
+        applied = await self.node.propose(encoded)
+        if isinstance(applied.result, StoreError):
+            raise applied.result
+        return applied.result, self.header(applied.revision)
+
+    async def range(
+        self, request: Range, *, is_serializable: bool
+    ) -> tuple[RangeResult, pb.ResponseHeader]:
+        """Read keys; unless serializable, everything acknowledged before is in it."""
+        if not is_serializable:
+            await self.node.read_barrier()
+        state = self.machine.state
+        return state.range(request), self.header(state.mvcc.revision)
+
+    async def read_txn(self, txn: Txn) -> tuple[Result, pb.ResponseHeader]:
+        """Carry out a transaction that only reads."""
+        await self.node.read_barrier()
+        applied = self.machine.state.apply(txn, 0)
+        if isinstance(applied.result, StoreError):
+            raise applied.result
+        return applied.result, self.header(applied.revision)
+
+    def header(self, revision: int | None = None) -> pb.ResponseHeader:
+        """Return the header of an answer, as of a revision or of now."""
+        return pb.ResponseHeader(
+            cluster_id=self.cluster.id,
+            member_id=self._member_id,
+            revision=self.machine.state.mvcc.revision if revision is None else revision,
+            raft_term=self.node.engine.term,
+        )
+
+    def leader_id(self) -> int:
+        """Return the leader's number; 0 if there is none."""
+        leader = self.node.engine.leader
+        return self.cluster.member_id(leader) if leader else 0
+
+    def disk_bytes(self) -> int:
+        """Return what our files take."""
+        return sum(path.stat().st_size for path in self._directory.rglob("*") if path.is_file())
