@@ -26,6 +26,7 @@ from ..config import Config
 from ..core.observed import ContainerRun, Observed, Phase, Sandbox
 from . import pause
 from .docker_exec import DockerExec
+from .docker_logs import LogParser
 from .process_network import ensure_bridge, prefix_of
 from .protocol import ContainerConfig, LogLine, OnChange, SandboxConfig, StartError
 
@@ -37,7 +38,7 @@ RECONNECT_S = 0.5
 STOP_MARGIN_S = 10.0
 """How long the engine may take beyond the grace to say that a container has ended."""
 KEPT_RUNS = 2
-NOT_FOUND, CONFLICT = 404, 409
+BAD_REQUEST, NOT_FOUND, CONFLICT = 400, 404, 409
 
 log = get_logger("docker-runtime")
 
@@ -185,14 +186,15 @@ class DockerRuntime:
     ) -> AsyncIterator[LogLine]:
         """Yield a run's output from its beginning; with `follow`, until the run has ended."""
         for each in await self._list({POD: uid, NAME: name, ATTEMPT: str(attempt)}):
-            container: Any = self._docker.containers.container(each["Id"])
-            lines = container.log(stdout=True, stderr=True, follow=follow, timestamps=True)
-            if not follow:
-                for line in await lines:
-                    yield _log_line(line)
-                continue
-            async for line in lines:
-                yield _log_line(line)
+            parser = LogParser(tty=(await self._show(each["Id"]))["Config"]["Tty"])
+            params = {"stdout": "1", "stderr": "1", "timestamps": "1", "follow": str(int(follow))}
+            query = self._docker._query(f"containers/{each['Id']}/logs", params=params)
+            async with query as answer:
+                async for data in answer.content.iter_any():
+                    for line in parser.feed(data):
+                        yield line
+            for line in parser.end():
+                yield line
 
     async def exec(
         self, uid: str, name: str, command: Sequence[str], *, tty: bool, stdin: bool
@@ -256,6 +258,8 @@ class DockerRuntime:
             try:
                 await self._docker.images.inspect(config.image)
             except DockerError as error:
+                if error.status == BAD_REQUEST:
+                    raise StartError("InvalidImageName", error.message) from error
                 if error.status != NOT_FOUND:
                     raise
             else:
@@ -266,6 +270,8 @@ class DockerRuntime:
         try:
             await self._docker.images.pull(config.image)
         except DockerError as error:
+            if error.status == BAD_REQUEST:
+                raise StartError("InvalidImageName", error.message) from error
             text = f'failed to pull image "{config.image}": {error.message}'
             raise StartError("ErrImagePull", text) from error
 
@@ -408,7 +414,7 @@ def _run(details: Mapping[str, Any]) -> ContainerRun:
         attempt=int(labels[ATTEMPT]),
         id=f"docker://{details['Id']}",
         image=details["Config"]["Image"],
-        image_id=f"docker-pullable://{details['Image']}",
+        image_id=f"docker://{details['Image']}",
         phase=Phase.RUNNING if is_running else Phase.EXITED,
         started_at=_moment(state["StartedAt"]),
         finished_at=None if is_running else _moment(state["FinishedAt"]),
@@ -420,8 +426,3 @@ def _run(details: Mapping[str, Any]) -> ContainerRun:
 
 def _moment(stamp: str) -> datetime:
     return timestamps.parse(stamp)
-
-
-def _log_line(line: str) -> LogLine:
-    stamp, _, text = line.partition(" ")
-    return LogLine(stamp, "stdout", text.encode() if text.endswith("\n") else f"{text}\n".encode())
