@@ -94,6 +94,7 @@ def _up(arguments: argparse.Namespace) -> int:
     running = leftovers.locked_by(directory / "run")
     spec = _wanted(arguments, load(directory))
     if running is None:
+        uvloop.run(leftovers.end_all(spec.run, DOWN_TIMEOUT_S))  # of a supervisor that was killed
         spec = _prepare(spec)
         running = _launch(spec)
     _wait_ready(spec, running, arguments.timeout, started_s)

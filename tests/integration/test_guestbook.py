@@ -286,15 +286,15 @@ def test_a_dead_node_is_replaced_and_adopts_its_pods_when_it_returns(
     guestbook.kubectl("apply", "-f", str(MANIFEST.with_name("sleeper.yaml")))
     guestbook.kubectl("rollout", "status", "deployment/sleeper", "--timeout=60s")
     pinned = guestbook.kubectl_json("get", "pods", "-l", "app=pinned")["items"][0]
+    on_node_2 = [pod for pod in pods(guestbook) if pod["spec"]["nodeName"] == "node-2"]
+    stranded = [pod["metadata"]["name"] for pod in on_node_2]
+    assert stranded
     pid = guestbook.kill("node-2", signal.SIGSTOP)
     try:
         guestbook.kubectl("wait", "node/node-2", "--for=condition=Ready=Unknown", "--timeout=60s")
-        guestbook.kubectl(
-            "wait",
-            "deployment/guestbook",
-            "--for=jsonpath={.status.readyReplicas}=3",
-            "--timeout=90s",
-        )
+        for name in stranded:
+            evicted = "--for=jsonpath={.metadata.deletionTimestamp}"
+            guestbook.kubectl("wait", f"pod/{name}", evicted, "--timeout=60s")
         rolled_out(guestbook)
         ready = [pod for pod in pods(guestbook) if pod["spec"]["nodeName"] == "node-1"]
         assert len(ready) == 3
