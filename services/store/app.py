@@ -13,6 +13,7 @@ from pybernetes.component.tls import tls_files
 from pybernetes.rpc.etcd import rpc_pb2_grpc
 
 from .config import Config
+from .core.snapshot import Head
 from .core.state import Applied, State
 from .directory import member_directory
 from .duties import Duties
@@ -20,12 +21,14 @@ from .machine import Machine
 from .raft.journal import FIRST_INDEX, Journal
 from .raft.node import Node
 from .raft.peers import Peers
+from .raft.transfer import Transfers
 from .servicers.cluster import Cluster as ClusterServicer
 from .servicers.kv import KV
 from .servicers.lease import Lease
 from .servicers.maintenance import Maintenance
 from .servicers.watch import FULL_NAME as WATCH
 from .servicers.watch import Watch
+from .snapshots import SnapshotFiles
 from .store import Cluster, Store
 from .watching import Hub
 
@@ -44,8 +47,11 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     cluster = Cluster(config.name, members, "https" if tls else "http", config.listen)
     directory = resources.enter_context(member_directory(config.data_dir, cluster.id, config.name))
     rng = random.SystemRandom()
+    files = SnapshotFiles(directory / "snapshots")
+    head, state = files.load() or (Head(FIRST_INDEX, 0, 0, 0, ()), State())
     journal = Journal(directory / "wal")
-    machine = Machine(State())
+    journal.begin_at(head.index, head.term)
+    machine = Machine(state)
     peers = Peers(config.name, members, cluster.id, tls)
     node = Node(
         config.name,
@@ -54,9 +60,11 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
         journal,
         machine,
         SystemClock(),
-        applied=FIRST_INDEX,
+        applied=head.index,
         first_sequence=rng.getrandbits(31) << 32,
     )
+    transfers = Transfers(node.engine, journal, machine, files, peers.send, node.skip)
+    node.snapshots = transfers
     store = Store(cluster, node, machine, directory)
     hub = Hub(store)
     rpc = RpcServer(config.listen, tls)
@@ -71,7 +79,7 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
 
     close_peers = await peers.start(config.peer_listen, node, tasks)
     resources.callback(close_peers)
-    for work in (journal.run(), machine.run(), node.run(), node.run_clock()):
+    for work in (journal.run(), machine.run(), node.run(), node.run_clock(), transfers.run()):
         tasks.create_task(work)
     tasks.create_task(Duties(store, config.auto_compaction_revisions).run())
     tasks.create_task(_notify_progress(hub))

@@ -6,7 +6,7 @@ end is no snapshot.
 """
 
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import islice
 from struct import Struct
 from typing import Literal
@@ -59,7 +59,7 @@ _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Head | Slice | End] = msgspec.msgpack.Decoder(Head | Slice | End)
 
 
-def encode(state: State, index: int, term: int) -> Iterator[bytes]:
+def encode(state: State, index: int, term: int) -> Generator[bytes, None, None]:
     """Yield the pieces of a snapshot of the state as it is when the first piece is asked for.
 
     The state may move on meanwhile; it forgets nothing until the last piece, or `close`.

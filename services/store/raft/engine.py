@@ -440,6 +440,11 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self._owed = None
         self._send(peer, Ack(self.term, index + 1, True, self._leader_round))
 
+    def acknowledge_committed(self, peer: str) -> None:
+        """Tell a leader that wants to send a snapshot that we are further than it thinks."""
+        known = min(self.commit_index, self._journal.synced_index)
+        self._send(peer, Ack(self.term, known + 1, True, self._leader_round))
+
     # Read rounds.
 
     def start_round(self) -> int:

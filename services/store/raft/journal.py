@@ -141,15 +141,31 @@ class Journal:
         self._record(Record(Kind.RESET, index, term))
         self._sync_now()
 
-    async def forget(self, index: int) -> None:
-        """Let go of entries up to an index: a durable snapshot speaks for them."""
+    async def forget(self, index: int, keep_entries: int, keep_bytes: int) -> None:
+        """Let go of entries up to an index, except the last few: a durable snapshot has them."""
         at = index - self.first_index
+        kept_bytes = 0
+        for back in range(at, max(0, at - keep_entries), -1):
+            kept_bytes += len(self._entries[back][0])
+            if kept_bytes > keep_bytes:
+                break
+            at = back - 1
         if at > 0:
             self.bytes -= sum(len(command) for command, _, _ in self._entries[: at + 1])
-            _, index, term = self._entries[at]
-            self._entries[: at + 1] = [(b"", index, term)]
+            _, mark, term = self._entries[at]
+            self._entries[: at + 1] = [(b"", mark, term)]
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._wal.delete_before, index)
+        await loop.run_in_executor(self._thread, self._wal.delete_before, self.first_index)
+
+    def begin_at(self, index: int, term: int) -> None:
+        """At start: agree with the newest snapshot, which is always right."""
+        if self.first_index > index:
+            raise CorruptLog(
+                f"the log begins after entry {self.first_index}, but the newest snapshot ends at"
+                f" {index}: files are missing from the data directory"
+            )
+        if self.term_at(index) != term:
+            self.reset(index, term)
 
     # Term, vote and commit index, as pysyncobj asks for them.
 

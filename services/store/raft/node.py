@@ -10,7 +10,6 @@ says so, or when an entry of a later term is applied here: the old leader's log 
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -66,7 +65,10 @@ class Machine(Protocol[Made]):
 
 
 class Snapshots(Protocol):
-    """Moves snapshots between members."""
+    """Takes snapshots, and moves them between members."""
+
+    def applied(self) -> None:
+        """Some entries were applied."""
 
     def needed(self, peer: str) -> None:
         """A peer cannot be helped with the log."""
@@ -116,8 +118,7 @@ class Node(Generic[Outcome]):
     ) -> None:
         self.name = name
         self.engine = Engine(name, others, journal, self, peers.send, applied)
-        self.snapshots: Snapshots | None = None
-        self.on_change: Callable[[], None] = lambda: None
+        self.snapshots: Snapshots  # set before anything runs
         self._is_alone = not others
         self._peers = peers
         self._journal = journal
@@ -268,6 +269,7 @@ class Node(Generic[Outcome]):
             if command[:1] == _REGULAR:
                 self._apply_batch(self._decoder.decode(memoryview(command)[1:]))
         self._machine.settle()
+        self.snapshots.applied()
         self._wake_readers()
         if self.engine.applied_index < self.engine.commit_index:
             self._work.set()
@@ -284,15 +286,13 @@ class Node(Generic[Outcome]):
         self._applied_term = term
         for sequence in [at for at, pending in self._pending.items() if pending.term < term]:
             self._refuse(sequence)
-        self.on_change()
 
-    def skip_to(self, index: int) -> None:
-        """A snapshot took us further: whatever waited for entries before it is unknown."""
+    def skip(self) -> None:
+        """A snapshot took us further: what became of entries that it covers is unknown."""
         pending, self._pending = self._pending, {}
         for waiting in pending.values():
             if not waiting.done.done():
                 waiting.done.set_exception(TimedOut())
-        self._machine.settle()
         self._wake_readers()
         self._work.set()
 
@@ -388,7 +388,6 @@ class Node(Generic[Outcome]):
         if self.engine.leader is None:
             self._leader_gone.set()
         self._work.set()
-        self.on_change()
 
     def on_commit(self) -> None:
         """There is something to apply."""
@@ -396,7 +395,6 @@ class Node(Generic[Outcome]):
 
     def on_snapshot_needed(self, peer: str) -> None:
         """Help a peer that is too far behind."""
-        assert self.snapshots is not None
         self.snapshots.needed(peer)
 
     def on_connected(self, peer: str) -> None:
@@ -422,7 +420,6 @@ class Node(Generic[Outcome]):
             case Index():
                 self._on_index(message)
             case SnapshotChunk() | SnapshotWanted():
-                assert self.snapshots is not None
                 self.snapshots.on_message(peer, message)
             case _:
                 self.engine.on_message(peer, message)

@@ -1,0 +1,181 @@
+"""Snapshots between members, and when to take one.
+
+The follower drives: it asks for the piece it lacks, so a lost piece or a leader that starts over
+costs nothing. What has arrived whole is checked and decoded in a thread before it counts.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from pybernetes.component.logs import get_logger
+
+from ..core.snapshot import CorruptSnapshot, Head
+from ..core.state import State
+from ..machine import Machine
+from ..snapshots import SnapshotFile, SnapshotFiles, read
+from .engine import Engine, Send
+from .journal import Journal
+from .messages import SnapshotChunk, SnapshotWanted
+
+CHUNK_BYTES = 512 << 10
+SNAPSHOT_ENTRIES = 10_000
+SNAPSHOT_BYTES = 64 << 20
+"""Take a snapshot when the log is longer than either."""
+
+KEEP_ENTRIES = 1_000
+KEEP_BYTES = 16 << 20
+"""Left in the log for followers that are only a little behind: less than either."""
+
+log = get_logger("snapshots")
+
+
+@dataclass(slots=True)
+class _Incoming:
+    index: int
+    file: int
+    received: int = 0
+
+
+class Transfers:
+    """Keeps the log short, and helps members that are far behind."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        journal: Journal,
+        machine: Machine,
+        files: SnapshotFiles,
+        send: Send,
+        on_installed: Callable[[], None],
+    ) -> None:
+        self._engine = engine
+        self._journal = journal
+        self._machine = machine
+        self._files = files
+        self._send = send
+        self._on_installed = on_installed
+        self._incoming: _Incoming | None = None
+        self._arrived: tuple[str, Path] | None = None
+        self._wake = asyncio.Event()
+
+    def needed(self, peer: str) -> None:
+        """Begin at the beginning; a peer that has some of it asks for the rest."""
+        newest = self._files.newest
+        assert newest is not None, "the log was shortened without a snapshot"
+        self._send_chunk(peer, newest, 0)
+
+    def on_message(self, peer: str, message: SnapshotChunk | SnapshotWanted) -> None:
+        """A peer sends or asks for a piece."""
+        if isinstance(message, SnapshotChunk):
+            self._on_chunk(peer, message)
+            return
+        newest = self._files.newest
+        if not self._engine.is_leader or message.term != self._engine.term or newest is None:
+            return
+        same = newest.index == message.index
+        self._send_chunk(peer, newest, message.offset if same else 0)
+
+    def _send_chunk(self, peer: str, snapshot: SnapshotFile, offset: int) -> None:
+        try:
+            with snapshot.path.open("rb") as file:
+                total = os.fstat(file.fileno()).st_size
+                data = os.pread(file.fileno(), CHUNK_BYTES, offset)
+        except FileNotFoundError:
+            return  # a newer one replaces it at this moment; the peer is helped with that
+        self._send(peer, SnapshotChunk(self._engine.term, snapshot.index, offset, total, data))
+
+    def _on_chunk(self, peer: str, chunk: SnapshotChunk) -> None:
+        engine = self._engine
+        if chunk.term < engine.term:
+            return
+        engine.hear_leader(peer, chunk.term)
+        if self._arrived is not None:
+            return  # being installed
+        if chunk.index <= engine.commit_index:
+            engine.acknowledge_committed(peer)
+            return
+        incoming = self._incoming
+        if incoming is None or incoming.index != chunk.index:
+            incoming = self._begin(chunk.index)
+        if chunk.offset == incoming.received:
+            os.pwrite(incoming.file, chunk.data, chunk.offset)
+            incoming.received += len(chunk.data)
+        elif chunk.offset:
+            return  # an answer to an older question
+        if incoming.received < chunk.total_bytes:
+            self._send(peer, SnapshotWanted(engine.term, chunk.index, incoming.received))
+            return
+        os.close(incoming.file)
+        self._incoming = None
+        self._arrived = (peer, self._files.incoming())
+        self._wake.set()
+
+    def _begin(self, index: int) -> _Incoming:
+        if self._incoming is not None:
+            os.close(self._incoming.file)
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
+        file = os.open(self._files.incoming(), flags, 0o600)
+        self._incoming = _Incoming(index, file)
+        log.info("receiving a snapshot", index=index)
+        return self._incoming
+
+    def applied(self) -> None:
+        """Entries were applied: perhaps the log is long enough for a snapshot."""
+        if self._is_long():
+            self._wake.set()
+
+    def _is_long(self) -> bool:
+        newest = self._files.newest
+        since = self._engine.applied_index - (newest.index if newest else 0)
+        return since >= SNAPSHOT_ENTRIES or (
+            self._journal.bytes >= SNAPSHOT_BYTES and since >= KEEP_ENTRIES
+        )
+
+    async def run(self) -> None:
+        """Take and install snapshots, one at a time, for ever."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            if self._arrived is not None:
+                await self._install(*self._arrived)
+                self._arrived = None
+            elif self._is_long():
+                await self._take()
+
+    async def _take(self) -> None:
+        index = self._engine.applied_index
+        term = self._journal.term_at(index)
+        assert term is not None
+        await self._files.write(self._machine.state, index, term)
+        await self._journal.forget(index, KEEP_ENTRIES, KEEP_BYTES)
+        log.info("snapshot taken", index=index)
+
+    async def _install(self, peer: str, path: Path) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            head, state = await loop.run_in_executor(None, _load, path)
+        except CorruptSnapshot as error:
+            log.warning("received snapshot is broken", reason=str(error), peer=peer)
+            return
+        if head.index <= self._engine.commit_index:
+            return  # the log caught up meanwhile
+        await self._files.adopt(path, head.index, head.term)
+        if head.index <= self._engine.commit_index:
+            return
+        self._machine.replace(state)
+        self._engine.install(peer, head.index, head.term)
+        self._on_installed()
+        log.info("snapshot installed", index=head.index, revision=head.revision)
+
+
+def _load(path: Path) -> tuple[Head, State]:
+    """In a thread: make a received file durable, and decode it."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return read(path)
