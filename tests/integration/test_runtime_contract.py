@@ -4,6 +4,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,20 @@ class Bench:
 
     async def start(self) -> None:
         await self.runtime.start(lambda _uid: self.changed.set())  # type: ignore[attr-defined]
+
+    async def told_while(self, act: Callable[[], Any]) -> None:
+        """Do something and return when the runtime has told of it."""
+        follower = asyncio.create_task(self.runtime.run_events())  # type: ignore[attr-defined]
+        try:
+            async with asyncio.timeout(WITHIN_S):
+                await act()
+                while (await self.runtime.inspect(self.uid)).running():
+                    self.changed.clear()
+                    await self.changed.wait()
+        finally:
+            follower.cancel()
+            with suppress(asyncio.CancelledError):
+                await follower
 
     async def restart_agent(self) -> None:
         await self.runtime.close()
@@ -136,6 +151,12 @@ async def test_what_a_container_said_and_how_it_ended_is_kept(bench: Bench) -> N
     assert (run.exit_code, run.reason) == (3, "Error")
     said = [line.text async for line in bench.runtime.logs(bench.uid, "main", 0, follow=True)]
     assert said == [b"hello\n"]
+
+
+async def test_a_container_that_ends_is_told(bench: Bench) -> None:
+    await bench.sandbox()
+    await bench.told_while(lambda: bench.begin("says"))
+    assert (await bench.until_ended()).running() == []
 
 
 async def test_a_new_agent_finds_what_runs_undisturbed(bench: Bench) -> None:

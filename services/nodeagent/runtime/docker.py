@@ -16,6 +16,7 @@ from typing import Any
 
 import aiodocker
 import aiohttp
+import orjson
 from aiodocker.exceptions import DockerError
 
 from pybernetes.component.clock import Clock
@@ -78,21 +79,26 @@ class DockerRuntime:
         await self._ensure_pause_image()
 
     async def run_events(self) -> None:
-        """Follow the engine's events for ever; after a break every pod gets another look."""
+        """Follow the engine's events for ever, through its restarts too."""
         while True:
-            events: Any = self._docker.events
-            subscriber = events.subscribe(
-                filters=f'{{"label":["{NODE}={self._config.node_name}"],"type":["container"]}}'
-            )
-            for uid in await self._known():
+            try:
+                await self._follow_events()
+            except (DockerError, aiohttp.ClientError, OSError) as error:
+                log.warning("the engine's events broke off", why=str(error))
+            await asyncio.sleep(RECONNECT_S)
+
+    async def _follow_events(self) -> None:
+        """Tell of each change until the engine goes; every pod gets a look at the beginning."""
+        filters = f'{{"label":["{NODE}={self._config.node_name}"],"type":["container"]}}'
+        query = self._docker._query("events", params={"filters": filters})
+        async with query as answer, answer:  # the first does not close what it gives
+            for uid in await self.pods():
                 self._on_change(uid)
-            while (event := await subscriber.get()) is not None:
+            async for line in answer.content:
+                event = orjson.loads(line)
                 uid = event.get("Actor", {}).get("Attributes", {}).get(POD)
                 if uid and event.get("Action") in ("start", "die", "oom"):
                     self._on_change(uid)
-            await events.stop()
-            log.warning("the engine's events broke off")
-            await asyncio.sleep(RECONNECT_S)
 
     async def close(self) -> None:
         """Stop looking; what runs goes on."""
@@ -189,7 +195,7 @@ class DockerRuntime:
             parser = LogParser(tty=(await self._show(each["Id"]))["Config"]["Tty"])
             params = {"stdout": "1", "stderr": "1", "timestamps": "1", "follow": str(int(follow))}
             query = self._docker._query(f"containers/{each['Id']}/logs", params=params)
-            async with query as answer:
+            async with query as answer, answer:
                 async for data in answer.content.iter_any():
                     for line in parser.feed(data):
                         yield line
@@ -326,12 +332,6 @@ class DockerRuntime:
 
     async def _show(self, container_id: str) -> dict[str, Any]:
         return dict(await self._docker.containers.container(container_id).show())
-
-    async def _known(self) -> set[str]:
-        try:
-            return await self.pods()
-        except (DockerError, aiohttp.ClientError, OSError):
-            return set()
 
     def _address(self, listed: Mapping[str, Any]) -> str:
         networks = listed.get("NetworkSettings", {}).get("Networks", {})

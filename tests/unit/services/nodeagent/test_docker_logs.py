@@ -14,7 +14,8 @@ def frame(stream: int, text: bytes) -> bytes:
 
 
 def parse(data: bytes, cut: int, *, tty: bool) -> list[LogLine]:
-    parser, found = LogParser(tty=tty), []
+    parser = LogParser(tty=tty)
+    found: list[LogLine] = []
     for at in range(0, len(data), cut):
         found += parser.feed(data[at : at + cut])
     return found + list(parser.end())
