@@ -51,6 +51,22 @@ class Selection:
         return self.bytes_left == 0
 
 
+@dataclass(slots=True)
+class LineCount:
+    """Counts the lines that a selection passes on; the last one may have no end."""
+
+    selection: Selection
+    lines: int = 0
+    _begins_line: bool = True
+
+    def see(self, piece: Piece) -> None:
+        """Count a line at its first piece."""
+        taken = self.selection.take(piece)
+        if taken:
+            self.lines += self._begins_line
+            self._begins_line = taken.endswith(b"\n")
+
+
 def skipped(lines: int, tail: int | None) -> int:
     """Return how many of `lines` lines are left out to keep the last `tail`."""
     return max(0, lines - tail) if tail is not None else 0

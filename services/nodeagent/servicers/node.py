@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import grpc
 
@@ -16,9 +16,8 @@ from pybernetes.machinery.errors import BadRequest, Forbidden, NotFound
 from pybernetes.rpc.node import v1_pb2 as pb
 from pybernetes.rpc.node import v1_pb2_grpc as pb_grpc
 
-from ..core.logs import Piece, Selection, skipped
+from ..core.logs import LineCount, Piece, Selection, skipped
 from ..core.observed import ContainerRun, Phase
-from ..pod_manager import PodManager
 from ..runtime.protocol import ContainerRuntime, ExecSession, StartError
 
 ADMINISTRATORS = "system:masters"
@@ -27,11 +26,19 @@ ADMINISTRATORS = "system:masters"
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
+class PodLookup(Protocol):
+    """Where the pods of this node are found."""
+
+    def find(self, namespace: str, name: str, uid: str) -> Pod | None:
+        """Return a pod of this node; an empty uid means whichever pod has the name now."""
+        ...
+
+
 class NodeAgent(pb_grpc.NodeAgentServicer):
     """The NodeAgent service of one node."""
 
     def __init__(
-        self, *, runtime: ContainerRuntime, pods: PodManager, clock: Clock | None = None
+        self, *, runtime: ContainerRuntime, pods: PodLookup, clock: Clock | None = None
     ) -> None:
         self._runtime = runtime
         self._pods = pods
@@ -45,12 +52,10 @@ class NodeAgent(pb_grpc.NodeAgentServicer):
         run = await self._run(pod, name, previous=request.previous)
         selection = self._selection(request)
         if request.HasField("tail_lines"):
-            lines = 0
-            counting = Selection(since=selection.since)
+            counted = LineCount(Selection(since=selection.since))
             async for line in self._runtime.logs(uid, name, run.attempt, follow=False):
-                taken = counting.take(Piece(line.time, line.text))
-                lines += taken.endswith(b"\n")
-            selection.skip_lines = skipped(lines, request.tail_lines)
+                counted.see(Piece(line.time, line.text))
+            selection.skip_lines = skipped(counted.lines, request.tail_lines)
         follow = request.follow and not request.previous
         async for line in self._runtime.logs(uid, name, run.attempt, follow=follow):
             data = selection.take(Piece(line.time, line.text))
@@ -134,7 +139,8 @@ class NodeAgent(pb_grpc.NodeAgentServicer):
             except ValueError as error:
                 raise BadRequest(f"sinceTime: Invalid value: {error}") from error
         elif request.HasField("since_seconds"):
-            since = self._clock.now() - timedelta(seconds=request.since_seconds)
+            with suppress(OverflowError):  # longer than time has been: everything
+                since = self._clock.now() - timedelta(seconds=request.since_seconds)
         size = request.limit_bytes if request.HasField("limit_bytes") else None
         return Selection(since=since, with_times=request.timestamps, bytes_left=size)
 

@@ -6,7 +6,7 @@ import msgspec
 
 from pybernetes.api.core_v1 import Node
 from pybernetes.machinery.resource import Json
-from services.nodeagent.core.logs import Piece, Selection, skipped
+from services.nodeagent.core.logs import LineCount, Piece, Selection, skipped
 from services.nodeagent.core.node import Machine, conditions, labels, needs_report, status
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -90,6 +90,15 @@ def test_the_tail_counts_lines_not_pieces() -> None:
     assert skipped(5, 2) == 3
     assert skipped(5, None) == 0
     assert take(Selection(skip_lines=1), b"a", b"b\n", b"c\n") == b"c\n"
+
+
+def test_a_last_line_without_an_end_is_a_line() -> None:
+    counted = LineCount(Selection())
+    for piece in pieces(b"a", b"b\n", b"c"):
+        counted.see(piece)
+    assert counted.lines == 2
+    assert take(Selection(skip_lines=skipped(2, 1)), b"a", b"b\n", b"c") == b"c"
+    assert take(Selection(skip_lines=skipped(2, 0)), b"a", b"b\n", b"c") == b""
 
 
 def test_times_stand_at_the_beginning_of_a_line_only() -> None:
