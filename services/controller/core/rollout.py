@@ -85,7 +85,11 @@ def new_size(deployment: Deployment, everyone: Sequence[ReplicaSet], now_at: int
 
 
 def shrink_old(deployment: Deployment, old: Sequence[ReplicaSet], new: ReplicaSet) -> Sizes:
-    """Return the sizes of old sets that may lose replicas now: unhealthy ones first."""
+    """Return the sizes of old sets that may lose replicas now: unhealthy ones first.
+
+    Differs: a set counts as available at most what it wants. Its status may still tell of pods that
+    it has been asked to remove, and they would be taken for spare ones.
+    """
     minimum = replicas(deployment) - max_unavailable(deployment)
     pending = replicas(new) - new.status.available_replicas
     removable = total(old) + replicas(new) - minimum - pending
@@ -99,7 +103,8 @@ def shrink_old(deployment: Deployment, old: Sequence[ReplicaSet], new: ReplicaSe
         count = min(removable, dead)
         sizes[name] -= count
         removable -= count
-    spare = available(old) + new.status.available_replicas - minimum
+    lasting = [min(rs.status.available_replicas, replicas(rs)) for rs in (*old, new)]
+    spare = sum(lasting) - minimum
     for rs in oldest_first:
         name = rs.metadata.name
         count = max(0, min(spare, sizes[name]))
