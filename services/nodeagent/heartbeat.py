@@ -74,7 +74,6 @@ class Heartbeat:
         node = await self._registered()
         machine = await asyncio.to_thread(_measure, self._config.data_dir)
         now = self._clock.now()
-        await self._renew(node, now)
         wanted = status(
             machine,
             node_name=self._config.node_name,
@@ -92,6 +91,7 @@ class Heartbeat:
                 subresource="status",
             )
             self._said.reported_at = now
+        await self._renew(node, now)
 
     async def _registered(self) -> Node:
         """Return our Node; made, if there is none, and with our labels."""
@@ -121,17 +121,13 @@ class Heartbeat:
             "leaseDurationSeconds": max(1, round(self._config.heartbeat_s * LEASE_BEATS)),
             "renewTime": timestamps.format_micro(now),
         }
+        owner = {"apiVersion": "v1", "kind": "Node", "name": name, "uid": node.metadata.uid}
+        tree: Json = {"metadata": {"ownerReferences": [owner]}, "spec": spec}
         try:
-            await self._client.patch(Lease, name, {"spec": spec}, LEASE_NAMESPACE)
+            await self._client.patch(Lease, name, tree, LEASE_NAMESPACE)
         except NotFound:
-            owner = {
-                "apiVersion": "v1",
-                "kind": "Node",
-                "name": name,
-                "uid": node.metadata.uid,
-            }
-            metadata = {"name": name, "namespace": LEASE_NAMESPACE, "ownerReferences": [owner]}
-            await self._client.create(Lease, {"metadata": metadata, "spec": spec}, LEASE_NAMESPACE)
+            tree["metadata"] |= {"name": name, "namespace": LEASE_NAMESPACE}
+            await self._client.create(Lease, tree, LEASE_NAMESPACE)
 
 
 def _measure(data_dir: Path) -> Machine:
@@ -142,15 +138,20 @@ def _measure(data_dir: Path) -> Machine:
         memory[name] = int(rest.split()[0])
     disk = shutil.disk_usage(data_dir if data_dir.exists() else "/")
     release = _os_release()
+    machine_id = _read("/etc/machine-id")
+    threads = _read("/proc/loadavg").split()[3].partition("/")[2]
     return Machine(
         cpus=os.cpu_count() or 1,
         memory_kib=memory["MemTotal"],
         memory_available_kib=memory.get("MemAvailable", memory["MemTotal"]),
         disk_bytes=disk.total,
         disk_free_bytes=disk.free,
+        pids=int(threads),
+        pids_max=int(_read("/proc/sys/kernel/pid_max")),
         kernel=platform.release(),
         os_image=release.get("PRETTY_NAME", "Linux"),
-        machine_id=_read("/etc/machine-id"),
+        machine_id=machine_id,
+        system_uuid=_read("/sys/class/dmi/id/product_uuid") or machine_id,
         boot_id=_read("/proc/sys/kernel/random/boot_id"),
         architecture=platform.machine(),
     )
@@ -166,5 +167,5 @@ def _os_release() -> dict[str, str]:
 def _read(path: str) -> str:
     try:
         return Path(path).read_text().strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return ""

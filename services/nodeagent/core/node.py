@@ -21,7 +21,9 @@ REPORT_S = 60.0
 """An unchanged status is written anew so often, for its heartbeat times."""
 MEMORY_AVAILABLE_MIN_KIB = 100 * 1024
 DISK_FREE_MIN = 0.10
-"""Below these the node says that it is under pressure. Source: kubelet's hard eviction limits."""
+PIDS_FREE_MIN = 0.05
+"""Below these the node says that it is under pressure. Source: kubelet's hard eviction limits;
+of process ids it has none, and ours is where forks begin to fail soon."""
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
 
 
@@ -34,9 +36,12 @@ class Machine:
     memory_available_kib: int
     disk_bytes: int
     disk_free_bytes: int
+    pids: int
+    pids_max: int
     kernel: str
     os_image: str
     machine_id: str
+    system_uuid: str
     boot_id: str
     architecture: str
 
@@ -81,7 +86,7 @@ def status(
         "daemonEndpoints": {"kubeletEndpoint": {"Port": port}},
         "nodeInfo": {
             "machineID": machine.machine_id,
-            "systemUUID": machine.machine_id,
+            "systemUUID": machine.system_uuid,
             "bootID": machine.boot_id,
             "kernelVersion": machine.kernel,
             "osImage": machine.os_image,
@@ -98,6 +103,7 @@ def conditions(machine: Machine, node: Node, now: datetime) -> list[Json]:
     """Return how the node is; a condition that did not turn keeps the time it last did."""
     low_memory = machine.memory_available_kib < MEMORY_AVAILABLE_MIN_KIB
     low_disk = machine.disk_free_bytes < DISK_FREE_MIN * machine.disk_bytes
+    low_pids = machine.pids_max - machine.pids < PIDS_FREE_MIN * machine.pids_max
     return [
         _condition(
             node,
@@ -114,6 +120,14 @@ def conditions(machine: Machine, node: Node, now: datetime) -> list[Json]:
             low_disk,
             ("KubeletHasDiskPressure", "kubelet has disk pressure"),
             ("KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+        ),
+        _condition(
+            node,
+            now,
+            "PIDPressure",
+            low_pids,
+            ("KubeletHasInsufficientPID", "kubelet has insufficient PID available"),
+            ("KubeletHasSufficientPID", "kubelet has sufficient PID available"),
         ),
         _condition(
             node,

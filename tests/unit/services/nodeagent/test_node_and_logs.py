@@ -12,16 +12,21 @@ from services.nodeagent.core.node import Machine, conditions, labels, needs_repo
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def machine(*, memory_available_kib: int = 4 << 20, disk_free_bytes: int = 50) -> Machine:
+def machine(
+    *, memory_available_kib: int = 4 << 20, disk_free_bytes: int = 50, pids: int = 100
+) -> Machine:
     return Machine(
         cpus=2,
         memory_kib=8 << 20,
         memory_available_kib=memory_available_kib,
         disk_bytes=100,
         disk_free_bytes=disk_free_bytes,
+        pids=pids,
+        pids_max=32768,
         kernel="6",
         os_image="Linux",
         machine_id="m",
+        system_uuid="s",
         boot_id="b",
         architecture="x86_64",
     )
@@ -54,10 +59,12 @@ def test_pressure_is_measured_not_assumed() -> None:
     assert values(machine()) == {
         "MemoryPressure": "False",
         "DiskPressure": "False",
+        "PIDPressure": "False",
         "Ready": "True",
     }
     assert values(machine(memory_available_kib=1024))["MemoryPressure"] == "True"
     assert values(machine(disk_free_bytes=5))["DiskPressure"] == "True"
+    assert values(machine(pids=32000))["PIDPressure"] == "True"
 
 
 def test_an_unchanged_node_is_reported_once_a_minute_only() -> None:
