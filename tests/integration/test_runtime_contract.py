@@ -167,6 +167,19 @@ async def test_a_new_agent_finds_what_runs_undisturbed(bench: Bench) -> None:
     assert await bench.runtime.inspect(bench.uid) == before
 
 
+async def test_making_a_sandbox_that_is_there_disturbs_nobody(bench: Bench) -> None:
+    await bench.sandbox()
+    await bench.begin("for-ever")
+    before = await bench.runtime.inspect(bench.uid)
+    await bench.sandbox()
+    assert await bench.runtime.inspect(bench.uid) == before
+    session = await bench.runtime.exec(bench.uid, "main", COMMAND, tty=False, stdin=False)
+    try:
+        assert [data async for _, data in session.output()]
+    finally:
+        await session.close()
+
+
 async def test_a_program_that_heeds_nothing_is_killed_after_the_grace(bench: Bench) -> None:
     await bench.sandbox()
     await bench.begin("for-ever")

@@ -38,6 +38,8 @@ ANSWER_TIMEOUT_S = 1.0
 RECONNECT_S = 0.5
 STOP_MARGIN_S = 10.0
 """How long the engine may take beyond the grace to say that a container has ended."""
+NETWORK_LOOKS, NETWORK_LOOK_S = 50, 0.1
+"""How long another node may take to make the network."""
 KEPT_RUNS = 2
 BAD_REQUEST, NOT_FOUND, CONFLICT = 400, 404, 409
 
@@ -129,7 +131,12 @@ class DockerRuntime:
         return Observed(sandbox, ordered)
 
     async def create_sandbox(self, config: SandboxConfig) -> None:
-        """Start the container that the others join."""
+        """Start the container that the others join; ends those that had joined a dead one."""
+        found = await self._list({POD: config.uid})
+        if any(NAME not in each["Labels"] and each["State"] == "running" for each in found):
+            return
+        for joined in {each["Labels"][NAME] for each in found if NAME in each["Labels"]}:
+            await self.stop_container(config.uid, joined, 0)
         name = f"{self._config.node_name}-{config.uid}"
         await self._remove(name)
         files = self._files / config.uid
@@ -383,9 +390,14 @@ async def _ensure_network(docker: aiodocker.Docker, config: Config) -> None:
     }
     try:
         await docker.networks.create(tree)
-    except DockerError:
-        if not await _has_network(docker, config.bridge):  # else: another node was faster
-            raise
+    except DockerError as error:
+        # Another node may be making it: its addresses are taken before it is listed.
+        for _ in range(NETWORK_LOOKS):
+            if await _has_network(docker, config.bridge):
+                return
+            await asyncio.sleep(NETWORK_LOOK_S)
+        text = f"docker network {config.bridge} ({config.cluster_cidr}): {error.message}"
+        raise OSError(text) from error
 
 
 async def _has_network(docker: aiodocker.Docker, name: str) -> bool:

@@ -1,0 +1,114 @@
+"""Several node agents over one Docker engine."""
+
+import asyncio
+import os
+import uuid
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import aiodocker
+import pytest
+
+from pybernetes.component.clock import SystemClock
+from services.nodeagent.config import Config
+from services.nodeagent.core.observed import Phase
+from services.nodeagent.runtime import docker
+from services.nodeagent.runtime.docker import DockerRuntime
+from services.nodeagent.runtime.protocol import ContainerConfig, SandboxConfig
+
+pytestmark = pytest.mark.docker
+
+IMAGE = "python:3.11-slim"
+GREET = "import socket; socket.create_connection(('10.193.2.2', 80), 5); print('hi')"
+SERVE = ["python3", "-m", "http.server", "80"]
+
+
+@pytest.fixture
+async def nodes(tmp_path: Path) -> AsyncIterator[list[tuple[Config, DockerRuntime]]]:
+    """Start two agents at the same moment, neither of which finds a network."""
+    if os.geteuid() != 0 or not await DockerRuntime.answers():
+        pytest.skip("no Docker engine answers")
+    mark = uuid.uuid4().hex[:6]
+    first = Config(cluster_cidr="10.193.0.0/16", bridge=f"pybt{mark}")
+    configs = [
+        replace(
+            first,
+            node_name=f"node-{number}-{mark}",
+            node_ip=f"10.193.{number}.1",
+            data_dir=tmp_path / str(number),
+        )
+        for number in (1, 2)
+    ]
+    made = [(config, DockerRuntime(config, SystemClock())) for config in configs]
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for _, runtime in made:
+                tasks.create_task(runtime.start(lambda _uid: None))
+        yield made
+    finally:
+        for config, runtime in made:
+            await runtime.close()
+            await docker.cleanup(config)
+
+
+async def begin(runtime: DockerRuntime, uid: str, ip: str) -> None:
+    await sandbox(runtime, uid, ip)
+    await runtime.start_container(
+        uid, ContainerConfig(name="main", attempt=0, image=IMAGE, command=SERVE)
+    )
+
+
+async def sandbox(runtime: DockerRuntime, uid: str, ip: str) -> None:
+    await runtime.create_sandbox(
+        SandboxConfig(uid=uid, name="web", namespace="default", hostname="web", ip=ip)
+    )
+
+
+async def run(runtime: DockerRuntime, uid: str, program: str) -> bytes:
+    command = ["python3", "-c", program]
+    session = await runtime.exec(uid, "main", command, tty=False, stdin=False)
+    try:
+        return b"".join([data async for _, data in session.output()])
+    finally:
+        await session.close()
+
+
+async def networks() -> set[str]:
+    async with aiodocker.Docker() as engine:
+        return {each["Name"] for each in await engine.networks.list()}
+
+
+async def test_nodes_share_a_network_and_nothing_else(
+    nodes: list[tuple[Config, DockerRuntime]],
+) -> None:
+    (one, first), (two, second) = nodes
+    mine, theirs = str(uuid.uuid4()), str(uuid.uuid4())
+    await begin(second, theirs, "10.193.2.2")
+    await begin(first, mine, "10.193.1.2")
+    assert await first.pods() == {mine}
+    async with asyncio.timeout(10):
+        while b"hi" not in await run(first, mine, GREET):
+            pass  # the server is not up yet; each attempt is a new process
+    await docker.cleanup(one)
+    assert one.bridge in await networks()
+    assert await second.pods() == {theirs}
+    await docker.cleanup(two)
+    assert two.bridge not in await networks()
+
+
+async def test_containers_end_with_the_network_they_had_joined(
+    nodes: list[tuple[Config, DockerRuntime]],
+) -> None:
+    config, runtime = nodes[0]
+    uid = str(uuid.uuid4())
+    await begin(runtime, uid, "10.193.1.2")
+    async with aiodocker.Docker() as engine:
+        await engine.containers.container(f"{config.node_name}-{uid}").kill()
+    assert (await runtime.inspect(uid)).sandbox is None
+    await sandbox(runtime, uid, "10.193.1.2")
+    seen = await runtime.inspect(uid)
+    newest = seen.newest("main")
+    assert seen.sandbox is not None
+    assert newest is not None
+    assert newest.phase is Phase.EXITED
