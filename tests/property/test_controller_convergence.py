@@ -267,9 +267,7 @@ def test_a_rolling_update_never_leaves_its_bounds(
         everyone = world.all(Pod)
         minimum = rollout.replicas(owner) - rollout.max_unavailable(owner)
         wanted = [each.spec.replicas or 0 for each in world.all(ReplicaSet)]
-        assert sum(wanted) <= rollout.max_replicas(
-            owner
-        )  # the pods follow
+        assert sum(wanted) <= rollout.max_replicas(owner)  # the pods follow
         assert sum(map(pods.is_ready, everyone)) >= minimum
         if writes + world.run_nodes() == 0:
             break
