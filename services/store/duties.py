@@ -39,12 +39,12 @@ class Duties:
         node, state = self._store.node, self._store.machine.state
         term = node.engine.term
         if self._restarted_in != term:
-            await self._store.write(LeaseRestart())
+            await self._store.write(LeaseRestart(), only_here=True)
             self._restarted_in = term
             return
         ids = state.leases.due(node.now_ms(), EXPIRE_MAX)
         if ids:
-            await self._store.write(LeaseExpire(ids))
+            await self._store.write(LeaseExpire(ids), only_here=True)
         self._rounds += 1
         if self._keep_revisions and self._rounds % COMPACT_ROUNDS == 0:
             revision = state.mvcc.revision - self._keep_revisions

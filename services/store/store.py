@@ -51,11 +51,13 @@ class Store:
         self._directory = directory
         self._member_id = cluster.member_id(cluster.name)
 
-    async def write(self, command: Command) -> tuple[Result, pb.ResponseHeader]:
+    async def write(
+        self, command: Command, *, only_here: bool = False
+    ) -> tuple[Result, pb.ResponseHeader]:
         """Replicate and apply a command; raises the StoreError with which it is refused."""
         encoded = encode(command)
         check_size(encoded)
-        applied = await self.node.propose(encoded)
+        applied = await self.node.propose(encoded, only_here=only_here)
         if isinstance(applied.result, StoreError):
             raise applied.result
         return applied.result, self.header(applied.revision)

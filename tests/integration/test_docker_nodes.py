@@ -4,6 +4,7 @@ import asyncio
 import os
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from services.nodeagent.config import Config
 from services.nodeagent.core.observed import Phase
 from services.nodeagent.runtime import docker
 from services.nodeagent.runtime.docker import DockerRuntime
-from services.nodeagent.runtime.protocol import ContainerConfig, SandboxConfig
+from services.nodeagent.runtime.protocol import ContainerConfig, ExecSession, SandboxConfig
 
 pytestmark = pytest.mark.docker
 
@@ -112,3 +113,25 @@ async def test_containers_end_with_the_network_they_had_joined(
     assert seen.sandbox is not None
     assert newest is not None
     assert newest.phase is Phase.EXITED
+
+
+async def test_a_command_that_reads_no_input_ends_all_the_same(
+    nodes: list[tuple[Config, DockerRuntime]],
+) -> None:
+    runtime, uid = nodes[0][1], str(uuid.uuid4())
+    await begin(runtime, uid, "10.193.1.2")
+    session = await runtime.exec(uid, "main", ["sh", "-c", "exit 7"], tty=False, stdin=True)
+    try:
+        async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+            writing = tasks.create_task(write_much(session))
+            assert [data async for _, data in session.output()] == []
+            assert await session.wait() == 7
+            writing.cancel()
+    finally:
+        await session.close()
+
+
+async def write_much(session: ExecSession) -> None:
+    with suppress(ConnectionError):
+        while True:
+            await session.write(bytes(1 << 18))

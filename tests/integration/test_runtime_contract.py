@@ -223,3 +223,19 @@ async def test_a_command_runs_inside(bench: Bench) -> None:
         assert await session.wait() == 0
     finally:
         await session.close()
+
+
+async def test_a_command_gets_its_input(bench: Bench) -> None:
+    await bench.sandbox()
+    await bench.begin("for-ever")
+    session = await bench.runtime.exec(
+        bench.uid, "main", ["sh", "-c", "cat"], tty=False, stdin=True
+    )
+    try:
+        await session.write(b"abc")
+        await session.close_stdin()
+        said = b"".join([data async for _, data in session.output()])
+        assert said.endswith(b"abc")
+        assert await session.wait() == 0
+    finally:
+        await session.close()

@@ -55,6 +55,12 @@ class InvalidSortOption(StoreError):
     text = "etcdserver: invalid sort option"
 
 
+class InvalidCompare(StoreError):
+    """No such comparison, or no such field to compare; etcd answers as it happens to."""
+
+    text = "etcdserver: invalid comparison in txn request"
+
+
 class Compacted(StoreError):
     """The history asked for is forgotten."""
 

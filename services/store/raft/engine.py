@@ -22,7 +22,7 @@ from pysyncobj.node import Node
 from pysyncobj.syncobj import _RAFT_STATE as RaftState
 from pysyncobj.transport import Transport
 
-from .journal import Entry, Journal
+from .journal import FIRST_INDEX, Entry, Journal
 from .messages import Ack, Append, Heard, Message, RequestVote, Vote
 
 HEARTBEAT_S = 0.1
@@ -97,6 +97,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self._leader_heard_s = float("-inf")
         self._leader_round = 0  # the newest read round our leader told us of
         self._told_round = 0  # the newest we echoed
+        self._told_commit = 0
         self._owed: tuple[str, int, int] | None = None  # leader, term, matched: not durable yet
         self._round = 0
         self._rounds: dict[int, set[str]] = {}
@@ -202,6 +203,8 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
             return
         _, index, term = self._journal[-1]
         is_current = (request.last_term, request.last_index) >= (term, index)
+        if index == FIRST_INDEX and request.last_term > 0:
+            is_current = False  # perhaps our data was deleted: a leader must tell us first
         if request.is_trial:
             if is_current:
                 self._send(peer, Vote(request.term, is_trial=True))
@@ -210,7 +213,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
             self._step_down(request.term, peer if is_current else None)
         elif is_current and self.__votedForNodeId is None:
             self.__setCurrentTerm(self.term, peer)
-        if self.__votedForNodeId == peer:
+        if is_current and self.__votedForNodeId == peer:
             self._postpone_election()
             self._send(peer, Vote(self.term, is_trial=False))
 
@@ -263,7 +266,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
             self._feed(peer)
 
     def _refuse(self, peer: str) -> None:
-        """Tell a member of an earlier term that there is a later one."""
+        """Tell a member of an earlier term that there is a later one; 0 is no hint."""
         self._send(peer, Ack(self.term, 0, is_success=False, read_round=0))
 
     # The follower's side of the log.
@@ -355,6 +358,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
     def __sendAppendEntries(self) -> None:
         """Send every follower what it lacks, or a heartbeat; pysyncobj calls it too."""
         self.__newAppendEntriesTime = time.monotonic() + HEARTBEAT_S
+        self._told_commit = self.commit_index
         for peer in self._nodes:
             self._feed(peer)
 
@@ -403,11 +407,22 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
             self._go_back(peer, self.__raftNextIndex[node])
             self._advance()
             self._feed(peer, is_heartbeat=False)
-        elif peer not in self._probing or ack.next_index < self.__raftNextIndex[node]:
+        elif ack.next_index and (
+            peer not in self._probing or ack.next_index < self.__raftNextIndex[node]
+        ):
+            if ack.next_index <= self.__raftMatchIndex[node]:
+                self.__raftMatchIndex[node] = 0  # it lost its data; to expect less is always safe
             self._probing.add(peer)
             self._go_back(peer, ack.next_index)
             self._feed(peer)
         self._note_answer(peer, ack.read_round)
+
+    def tell_commit(self) -> None:
+        """Tell followers at once what is committed: somebody may wait there."""
+        if self.is_leader and self._told_commit < self.commit_index:
+            self._told_commit = self.commit_index
+            for peer in self._nodes.keys() - self._probing:
+                self._feed(peer)
 
     def _advance(self) -> None:
         """Commit what a majority has on disk, ourselves among them, if it is of our term."""
@@ -439,6 +454,11 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self.__raftCommitIndex = self.__raftLastApplied = index
         self._owed = None
         self._send(peer, Ack(self.term, index + 1, True, self._leader_round))
+
+    def know_committed(self, peer: str, index: int) -> None:
+        """A snapshot says that an entry which we have is committed: apply it from the log."""
+        self._commit(index)
+        self.acknowledge_committed(peer)
 
     def acknowledge_committed(self, peer: str) -> None:
         """Tell a leader that wants to send a snapshot that we are further than it thinks."""

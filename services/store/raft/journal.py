@@ -210,6 +210,8 @@ class Journal:
 
     def _write(self, batch: list[Record]) -> None:
         """In the thread. An error ends the process: nobody knows what the disk holds then."""
+        if not batch:
+            return  # a vote took it along
         for record in batch:
             if record.kind is Kind.VOTE:
                 self._vote_written = record

@@ -147,6 +147,7 @@ class Node(Generic[Outcome]):
             self._flush()
             self._begin_reads()
             self._apply()
+            self.engine.tell_commit()
             await asyncio.sleep(0)
 
     async def run_clock(self) -> None:
@@ -158,31 +159,32 @@ class Node(Generic[Outcome]):
 
     # Proposals.
 
-    async def propose(self, command: bytes) -> Outcome:
+    async def propose(self, command: bytes, *, only_here: bool = False) -> Outcome:
         """Replicate a command; return its outcome here.
 
+        With `only_here` it is not passed on, nor tried again: it is for this leader to say.
         Raises NoLeader or TooManyRequests when it certainly did not and will not happen, TimedOut
         when that is unknown.
         """
         if len(self._pending) >= QUEUE_MAX:
             raise TooManyRequests
-        self._sequence += 1
-        sequence = self._sequence
         is_unknown = False
         try:
             async with asyncio.timeout(PROPOSE_S):
-                while True:
+                while not only_here or self.engine.is_leader:
                     await self.leader_known()
+                    self._sequence += 1  # a new one each time: a late refusal means the old one
                     is_unknown = True
-                    outcome = await self._offer(sequence, command)
+                    outcome = await self._offer(self._sequence, command)
                     if outcome is not None:
                         return outcome
                     is_unknown = False
+                    if only_here:
+                        break
                     await self._better_leader()
         except TimeoutError:
             raise (TimedOut if is_unknown else NoLeader) from None
-        finally:
-            self._pending.pop(sequence, None)
+        raise NoLeader
 
     async def leader_known(self) -> None:
         """Wait until somebody leads."""
@@ -210,7 +212,8 @@ class Node(Generic[Outcome]):
         except TimeoutError:
             return
 
-    def _offer(self, sequence: int, command: bytes) -> asyncio.Future[Outcome | None]:
+    async def _offer(self, sequence: int, command: bytes) -> Outcome | None:
+        """Return the outcome; None if it was refused for certain."""
         done: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
         self._pending[sequence] = _Pending(done, self.engine.term)
         if self.engine.is_leader:
@@ -221,7 +224,10 @@ class Node(Generic[Outcome]):
             proposal = Propose(self.engine.term, sequence, command)
             if leader is None or not self._peers.send(leader, proposal):
                 self._refuse(sequence)
-        return done
+        try:
+            return await done
+        finally:
+            self._pending.pop(sequence, None)
 
     def _refuse(self, sequence: int) -> None:
         pending = self._pending.pop(sequence, None)

@@ -80,7 +80,7 @@ class Peers:
     def send(self, peer: str, message: Message) -> bool:
         """Send if connected; say whether it was. Sent does not mean received."""
         writer = self._writers.get(peer)
-        if writer is None:
+        if writer is None or writer.is_closing():
             return False
         if writer.transport.get_write_buffer_size() > UNSENT_BYTES_MAX:
             log.warning("peer takes nothing in; cutting it off", peer=peer)

@@ -35,6 +35,7 @@ log = get_logger("snapshots")
 @dataclass(slots=True)
 class _Incoming:
     index: int
+    term: int  # of the leader that sends: another one's bytes differ
     file: int
     received: int = 0
 
@@ -98,8 +99,8 @@ class Transfers:
             engine.acknowledge_committed(peer)
             return
         incoming = self._incoming
-        if incoming is None or incoming.index != chunk.index:
-            incoming = self._begin(chunk.index)
+        if incoming is None or (incoming.index, incoming.term) != (chunk.index, chunk.term):
+            incoming = self._begin(chunk.index, chunk.term)
         if chunk.offset == incoming.received:
             os.pwrite(incoming.file, chunk.data, chunk.offset)
             incoming.received += len(chunk.data)
@@ -113,12 +114,12 @@ class Transfers:
         self._arrived = (peer, self._files.incoming())
         self._wake.set()
 
-    def _begin(self, index: int) -> _Incoming:
+    def _begin(self, index: int, term: int) -> _Incoming:
         if self._incoming is not None:
             os.close(self._incoming.file)
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
         file = os.open(self._files.incoming(), flags, 0o600)
-        self._incoming = _Incoming(index, file)
+        self._incoming = _Incoming(index, term, file)
         log.info("receiving a snapshot", index=index)
         return self._incoming
 
@@ -160,10 +161,12 @@ class Transfers:
         except CorruptSnapshot as error:
             log.warning("received snapshot is broken", reason=str(error), peer=peer)
             return
-        if head.index <= self._engine.commit_index:
-            return  # the log caught up meanwhile
+        if self._journal.term_at(head.index) == head.term:
+            self._engine.know_committed(peer, head.index)  # what follows it may be acknowledged
+            return
         await self._files.adopt(path, head.index, head.term)
-        if head.index <= self._engine.commit_index:
+        if self._journal.term_at(head.index) == head.term:
+            self._engine.know_committed(peer, head.index)
             return
         self._machine.replace(state)
         self._engine.install(peer, head.index, head.term)

@@ -21,6 +21,7 @@ CODES: dict[type[errors.StoreError], grpc.StatusCode] = {
     errors.TooManyOperations: grpc.StatusCode.INVALID_ARGUMENT,
     errors.DuplicateKey: grpc.StatusCode.INVALID_ARGUMENT,
     errors.InvalidSortOption: grpc.StatusCode.INVALID_ARGUMENT,
+    errors.InvalidCompare: grpc.StatusCode.INVALID_ARGUMENT,
     errors.RequestTooLarge: grpc.StatusCode.INVALID_ARGUMENT,
     errors.Compacted: grpc.StatusCode.OUT_OF_RANGE,
     errors.FutureRevision: grpc.StatusCode.OUT_OF_RANGE,

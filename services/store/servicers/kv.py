@@ -7,7 +7,7 @@ from pybernetes.rpc.etcd import rpc_pb2 as pb
 
 from ..core import command as c
 from ..core.check import check, is_write
-from ..core.errors import InvalidSortOption
+from ..core.errors import InvalidCompare, InvalidSortOption
 from ..core.mvcc import KeyValue
 from ..core.state import DeleteResult, OperationResult, PutResult, RangeResult, TxnResult
 from ..store import Store
@@ -119,12 +119,15 @@ _OPERANDS = {
 
 
 def txn_command(request: pb.TxnRequest) -> c.Txn:
-    """Translate."""
+    """Translate; InvalidCompare for numbers that nobody knows."""
     compare = []
     for comparison in request.compare:
-        target = c.CompareTarget(comparison.target)
+        try:
+            target = c.CompareTarget(comparison.target)
+            result = c.CompareResult(comparison.result)
+        except ValueError:
+            raise InvalidCompare from None
         operand = getattr(comparison, _OPERANDS[target])
-        result = c.CompareResult(comparison.result)
         compare.append(c.Compare(result, target, comparison.key, operand, comparison.range_end))
     success = tuple(map(_operation, request.success))
     return c.Txn(tuple(compare), success, tuple(map(_operation, request.failure)))

@@ -8,7 +8,7 @@ import grpc
 
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 
-from ..core.errors import NoLeader, StoreError
+from ..core.errors import NoLeader
 from ..watching import Hub, Stream
 from .errors import Context, abort
 
@@ -18,12 +18,8 @@ _REQUIRE_LEADER = ("hasleader", "true")
 """Metadata with which clients say: end my stream rather than let me wait for nothing."""
 
 
-class _Ended(Exception):
-    """The stream is over, properly or with an error."""
-
-    def __init__(self, error: StoreError | None) -> None:
-        super().__init__()
-        self.error = error
+class _LeaderLost(Exception):
+    """The stream is over: its client would wait for nothing."""
 
 
 class Watch:
@@ -45,7 +41,7 @@ class Watch:
     async def watch(self, requests: AsyncIterator[pb.WatchRequest], context: Context) -> None:
         """Serve one client until it ends the stream."""
         stream = self._hub.open()
-        error: StoreError | None = None
+        is_led = True
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(_listen(stream, requests))
@@ -53,19 +49,20 @@ class Watch:
                     tasks.create_task(self._end_without_leader())
                 while True:
                     await context.write(await stream.next())
-        except* _Ended as ended:
-            error = _reason(ended)
+        except* _LeaderLost:
+            is_led = False
         finally:
             self._hub.close(stream)
-        if error is not None:
-            await abort(context, error)
+        if not is_led:
+            await abort(context, NoLeader())
 
     async def _end_without_leader(self) -> None:
         await self._hub.store.node.leader_lost()
-        raise _Ended(NoLeader())
+        raise _LeaderLost
 
 
 async def _listen(stream: Stream, requests: AsyncIterator[pb.WatchRequest]) -> None:
+    """Do what the client asks; when it asks no more, it still watches."""
     async for request in requests:
         match request.WhichOneof("request_union"):
             case "create_request":
@@ -74,11 +71,3 @@ async def _listen(stream: Stream, requests: AsyncIterator[pb.WatchRequest]) -> N
                 stream.cancel(request.cancel_request.watch_id)
             case "progress_request":
                 stream.ask_progress()
-    raise _Ended(None)
-
-
-def _reason(group: BaseExceptionGroup[_Ended]) -> StoreError | None:
-    for ended in group.exceptions:
-        if isinstance(ended, _Ended) and ended.error is not None:
-            return ended.error
-    return None
