@@ -21,7 +21,9 @@ from services.nodeagent.runtime.protocol import ContainerConfig, ExecSession, Sa
 pytestmark = pytest.mark.docker
 
 IMAGE = "python:3.11-slim"
-GREET = "import socket; socket.create_connection(('10.193.2.2', 80), 5); print('hi')"
+NETWORK = f"10.{128 + uuid.uuid4().int % 60}"
+"""Another one in each run: two runs may share the engine."""
+GREET = f"import socket; socket.create_connection(('{NETWORK}.2.2', 80), 5); print('hi')"
 SERVE = ["python3", "-m", "http.server", "80"]
 
 
@@ -31,12 +33,12 @@ async def nodes(tmp_path: Path) -> AsyncIterator[list[tuple[Config, DockerRuntim
     if os.geteuid() != 0 or not await DockerRuntime.answers():
         pytest.skip("no Docker engine answers")
     mark = uuid.uuid4().hex[:6]
-    first = Config(cluster_cidr="10.193.0.0/16", bridge=f"pybt{mark}")
+    first = Config(cluster_cidr=f"{NETWORK}.0.0/16", bridge=f"pybt{mark}")
     configs = [
         replace(
             first,
             node_name=f"node-{number}-{mark}",
-            node_ip=f"10.193.{number}.1",
+            node_ip=f"{NETWORK}.{number}.1",
             data_dir=tmp_path / str(number),
         )
         for number in (1, 2)
@@ -85,8 +87,8 @@ async def test_nodes_share_a_network_and_nothing_else(
 ) -> None:
     (one, first), (two, second) = nodes
     mine, theirs = str(uuid.uuid4()), str(uuid.uuid4())
-    await begin(second, theirs, "10.193.2.2")
-    await begin(first, mine, "10.193.1.2")
+    await begin(second, theirs, f"{NETWORK}.2.2")
+    await begin(first, mine, f"{NETWORK}.1.2")
     assert await first.pods() == {mine}
     async with asyncio.timeout(10):
         while b"hi" not in await run(first, mine, GREET):
@@ -103,11 +105,11 @@ async def test_containers_end_with_the_network_they_had_joined(
 ) -> None:
     config, runtime = nodes[0]
     uid = str(uuid.uuid4())
-    await begin(runtime, uid, "10.193.1.2")
+    await begin(runtime, uid, f"{NETWORK}.1.2")
     async with aiodocker.Docker() as engine:
         await engine.containers.container(f"{config.node_name}-{uid}").kill()
     assert (await runtime.inspect(uid)).sandbox is None
-    await sandbox(runtime, uid, "10.193.1.2")
+    await sandbox(runtime, uid, f"{NETWORK}.1.2")
     seen = await runtime.inspect(uid)
     newest = seen.newest("main")
     assert seen.sandbox is not None
@@ -119,7 +121,7 @@ async def test_a_command_that_reads_no_input_ends_all_the_same(
     nodes: list[tuple[Config, DockerRuntime]],
 ) -> None:
     runtime, uid = nodes[0][1], str(uuid.uuid4())
-    await begin(runtime, uid, "10.193.1.2")
+    await begin(runtime, uid, f"{NETWORK}.1.2")
     session = await runtime.exec(uid, "main", ["sh", "-c", "exit 7"], tty=False, stdin=True)
     try:
         async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:

@@ -13,6 +13,8 @@ from services.nodeagent.runtime import docker
 from services.nodeagent.runtime.docker import DockerRuntime
 from services.nodeagent.runtime.protocol import ContainerConfig, SandboxConfig
 
+NETWORK = f"10.{128 + uuid.uuid4().int % 60}"
+"""Another one in each run: two runs may share the engine."""
 ENGINE = "/var/run/docker.sock"
 WITHIN_S = 15.0
 
@@ -64,8 +66,8 @@ async def test_events_go_on_after_the_engine_was_away(
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path / 'engine.sock'}")
     config = Config(
         node_name=f"node-{uuid.uuid4().hex[:6]}",
-        node_ip="10.196.1.1",
-        cluster_cidr="10.196.0.0/16",
+        node_ip=f"{NETWORK}.1.1",
+        cluster_cidr=f"{NETWORK}.0.0/16",
         data_dir=tmp_path / "node",
         bridge=f"pybt{uuid.uuid4().hex[:6]}",
     )
@@ -76,7 +78,7 @@ async def test_events_go_on_after_the_engine_was_away(
     try:
         async with asyncio.timeout(WITHIN_S):
             await runtime.create_sandbox(
-                SandboxConfig(uid=uid, name="w", namespace="n", hostname="w", ip="10.196.1.2")
+                SandboxConfig(uid=uid, name="w", namespace="n", hostname="w", ip=f"{NETWORK}.1.2")
             )
             await told.wait()
             await wire.cut()

@@ -26,6 +26,8 @@ from services.nodeagent.runtime.protocol import (
 
 IMAGE = "python:3.11-slim"
 WITHIN_S = 15.0
+NETWORK = f"10.{128 + uuid.uuid4().int % 60}"
+"""Another one in each run: two runs may share the machine."""
 COMMAND = ["python3", "-c", "print('hi')"]
 PROGRAMS = {
     "for-ever": (["sh", "-c", "exec sleep 1000"], Program(heeds_sigterm=False)),
@@ -98,9 +100,9 @@ class Bench:
 def config(tmp_path: Path) -> Config:
     return Config(
         node_name=f"node-{uuid.uuid4().hex[:6]}",
-        node_ip="10.197.1.1",
-        pod_cidr="10.197.1.0/24",
-        cluster_cidr="10.197.0.0/16",
+        node_ip=f"{NETWORK}.1.1",
+        pod_cidr=f"{NETWORK}.1.0/24",
+        cluster_cidr=f"{NETWORK}.0.0/16",
         data_dir=tmp_path / "node",
         bridge=f"pybt{uuid.uuid4().hex[:6]}",
     )
@@ -120,7 +122,7 @@ async def bench(request: Any, tmp_path: Path) -> AsyncIterator[Bench]:
         if os.geteuid() != 0 or not await DockerRuntime.answers():
             pytest.skip("no Docker engine answers")
         make = lambda: DockerRuntime(settings, clock)  # noqa: E731
-    made = Bench(make, "10.197.1.2")
+    made = Bench(make, f"{NETWORK}.1.2")
     try:
         await made.start()
         yield made
@@ -234,6 +236,7 @@ async def test_a_command_gets_its_input(bench: Bench) -> None:
     try:
         await session.write(b"abc")
         await session.close_stdin()
+        session.resize(80, 24)
         said = b"".join([data async for _, data in session.output()])
         assert said.endswith(b"abc")
         assert await session.wait() == 0

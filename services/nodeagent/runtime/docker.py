@@ -221,7 +221,7 @@ class DockerRuntime:
         container = self._docker.containers.container(found[0]["Id"])
         try:
             made = await container.exec(list(command), stdin=stdin, tty=tty)
-            session = DockerExec(made)
+            session = DockerExec(made, DockerError)
             await session.open()
         except DockerError as error:
             raise StartError("ExecError", error.message) from error
