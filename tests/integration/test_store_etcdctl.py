@@ -163,12 +163,18 @@ def test_a_write_at_one_member_is_read_at_all_others(store: LocalStore) -> None:
 
 
 def test_refusals_have_etcds_codes_and_texts(channel: grpc.Channel, kv: pb_grpc.KVStub) -> None:
+    for call, request, status, text in refusals(kv, pb_grpc.LeaseStub(channel), put(kv, b"r")):
+        assert refusal(call, request) == (status, f"etcdserver: {text}"), request
+
+
+def refusals(
+    kv: pb_grpc.KVStub, lease: pb_grpc.LeaseStub, now: int
+) -> list[tuple[object, object, grpc.StatusCode, str]]:
+    """Return what is refused, and how."""
     code = grpc.StatusCode
-    lease = pb_grpc.LeaseStub(channel)
-    now = put(kv, b"r")
     twice = [pb.RequestOp(request_put=pb.PutRequest(key=b"k", value=b"v"))] * 2
     many = [pb.RequestOp(request_range=pb.RangeRequest(key=b"k"))] * 129
-    expected: list[tuple[object, object, grpc.StatusCode, str]] = [
+    return [
         (kv.Put, pb.PutRequest(value=b"v"), code.INVALID_ARGUMENT, "key is not provided"),
         (kv.Range, pb.RangeRequest(), code.INVALID_ARGUMENT, "key is not provided"),
         (
@@ -232,8 +238,6 @@ def test_refusals_have_etcds_codes_and_texts(channel: grpc.Channel, kv: pb_grpc.
             "too large lease TTL",
         ),
     ]
-    for call, request, status, text in expected:
-        assert refusal(call, request) == (status, f"etcdserver: {text}"), request
 
 
 def test_what_is_not_there_says_so(channel: grpc.Channel) -> None:
