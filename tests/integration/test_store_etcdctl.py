@@ -172,8 +172,11 @@ def refusals(
 ) -> list[tuple[object, object, grpc.StatusCode, str]]:
     """Return what is refused, and how."""
     code = grpc.StatusCode
-    twice = [pb.RequestOp(request_put=pb.PutRequest(key=b"k", value=b"v"))] * 2
-    many = [pb.RequestOp(request_range=pb.RangeRequest(key=b"k"))] * 129
+    put_once = pb.RequestOp(request_put=pb.PutRequest(key=b"k", value=b"v"))
+    read_once = pb.RequestOp(request_range=pb.RangeRequest(key=b"k"))
+    twice, many = [put_once] * 2, [read_once] * 129
+    too_late = pb.RangeRequest(key=b"r", revision=now + 1_000)
+    future = "mvcc: required revision is a future revision"
     return [
         (kv.Put, pb.PutRequest(value=b"v"), code.INVALID_ARGUMENT, "key is not provided"),
         (kv.Range, pb.RangeRequest(), code.INVALID_ARGUMENT, "key is not provided"),
@@ -213,18 +216,8 @@ def refusals(
             code.INVALID_ARGUMENT,
             "too many operations in txn request",
         ),
-        (
-            kv.Range,
-            pb.RangeRequest(key=b"r", revision=now + 1_000),
-            code.OUT_OF_RANGE,
-            "mvcc: required revision is a future revision",
-        ),
-        (
-            kv.Compact,
-            pb.CompactionRequest(revision=now + 1_000),
-            code.OUT_OF_RANGE,
-            "mvcc: required revision is a future revision",
-        ),
+        (kv.Range, too_late, code.OUT_OF_RANGE, future),
+        (kv.Compact, pb.CompactionRequest(revision=now + 1_000), code.OUT_OF_RANGE, future),
         (
             lease.LeaseRevoke,
             pb.LeaseRevokeRequest(ID=99),
