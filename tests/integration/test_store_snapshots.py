@@ -1,4 +1,4 @@
-"""A store member that lost everything is brought back by snapshot, and comes back from it."""
+"""The log is kept short, and what it no longer says can be had from a snapshot."""
 
 from pathlib import Path
 
@@ -9,54 +9,105 @@ from pybernetes.rpc.etcd import rpc_pb2 as pb
 from pybernetes.rpc.etcd import rpc_pb2_grpc as pb_grpc
 from pybernetes.testing.local_store import LocalStore, Member, local_store
 
-KEYS = 2_000
-VALUE = bytes(4_000)
-PUTS = 18_000
-"""72 MB of log: more than is kept without a snapshot."""
+CALL_S = 10.0
+VALUE = b"v" * (64 << 10)
+WRITES = 1_500
+"""Enough entries, and bytes, for the log to be cut."""
 
-AT_A_TIME = 200
-"""As many calls as a gRPC server takes without refusing some."""
+LOG_BYTES_MAX = 110 << 20
 
 
-def fill(member: Member) -> None:
+def fill(member: Member, first: int, count: int) -> int:
+    """Write one key after the other; return the revision of the last."""
+    revision = 0
     with grpc.insecure_channel(member.listen) as channel:
         kv = pb_grpc.KVStub(channel)
-        for first in range(0, PUTS, AT_A_TIME):
-            calls = [
-                kv.Put.future(pb.PutRequest(key=b"k/%d" % (at % KEYS), value=VALUE), timeout=30)
-                for at in range(first, first + AT_A_TIME)
-            ]
-            for call in calls:
-                call.result()
+        for number in range(first, first + count):
+            request = pb.PutRequest(key=b"k%d" % (number % 100), value=b"%d " % number + VALUE)
+            revision = kv.Put(request, timeout=CALL_S).header.revision
+    return int(revision)
 
 
-def agree(store: LocalStore) -> bool:
-    """Say whether all members have the same keys, once each has caught up."""
-    hashes = set()
-    for member in store.members:
-        with grpc.insecure_channel(member.listen) as channel:
-            read = pb.RangeRequest(key=b"k/0", count_only=True)
-            pb_grpc.KVStub(channel).Range(read, timeout=20, wait_for_ready=True)
-            reply = pb_grpc.MaintenanceStub(channel).HashKV(pb.HashKVRequest(), timeout=10)
-            hashes.add((reply.header.revision, reply.hash))
-    return len(hashes) == 1
+def state_of(member: Member) -> tuple[int, int]:
+    """Return a member's revision, and what its state adds up to, once it has everything."""
+    with grpc.insecure_channel(member.listen) as channel:
+        pb_grpc.KVStub(channel).Range(pb.RangeRequest(key=b"x"), timeout=CALL_S)
+        answer = pb_grpc.MaintenanceStub(channel).HashKV(pb.HashKVRequest(), timeout=CALL_S)
+        return answer.header.revision, answer.hash
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(120)
-def test_an_empty_member_is_brought_back_by_a_snapshot(tmp_path: Path) -> None:
+def value_at(member: Member, key: bytes, revision: int) -> bytes:
+    with grpc.insecure_channel(member.listen) as channel:
+        answer = pb_grpc.KVStub(channel).Range(
+            pb.RangeRequest(key=key, revision=revision), timeout=CALL_S
+        )
+        return bytes(answer.kvs[0].value.split(b" ")[0])
+
+
+def log_bytes(member: Member) -> int:
+    return sum(path.stat().st_size for path in member.directory.rglob("*.wal"))
+
+
+def snapshots(member: Member) -> list[Path]:
+    return list(member.directory.rglob("*.snap"))
+
+
+def states(store: LocalStore) -> set[tuple[int, int]]:
+    return {state_of(member) for member in store.running()}
+
+
+@pytest.mark.timeout(150)
+def test_a_member_that_is_far_behind_gets_a_snapshot_and_all_restart_from_theirs(
+    tmp_path: Path,
+) -> None:
     with local_store(tmp_path, members=3) as store:
         leader = store.leader()
-        lost = next(member for member in store.members if member is not leader)
-        lost.kill()
-        fill(leader)
-        assert list((leader.directory / "snapshots").glob("*.snap"))
-        for path in sorted(lost.directory.rglob("*"), reverse=True):
-            path.rmdir() if path.is_dir() else path.unlink()
-        store.start()
-        assert agree(store)
-        assert "snapshot installed" in lost.log()
+        behind = next(member for member in store.members if member is not leader)
+        behind.kill()
+        last = fill(leader, 0, WRITES)
+        assert len(snapshots(leader)) == 1
+        assert log_bytes(leader) < LOG_BYTES_MAX
+        behind.start()
+        store.leader()
+        assert states(store) == {state_of(leader)}
+        assert "snapshot installed" in behind.log()
+        assert value_at(behind, b"k0", last - WRITES + 1 + 500) == b"500"  # history came along
+        fill(behind, WRITES, 50)
+        before = state_of(leader)
         for member in store.members:
             member.kill()
         store.start()
-        assert agree(store)
+        assert states(store) == {before}
+
+
+@pytest.mark.timeout(150)
+def test_a_member_killed_while_it_takes_snapshots_loses_nothing(tmp_path: Path) -> None:
+    with local_store(tmp_path) as store:
+        (member,) = store.members
+        last = 0
+        for round in range(4):
+            last = fill(member, round * 700, 700)
+            member.kill()
+            store.start()
+            assert state_of(member)[0] == last
+        assert len(snapshots(member)) == 1
+        assert log_bytes(member) < LOG_BYTES_MAX
+        assert value_at(member, b"k99", 0) == b"2799"
+
+
+@pytest.mark.timeout(60)
+def test_a_broken_snapshot_is_refused_with_an_explanation(tmp_path: Path) -> None:
+    with local_store(tmp_path) as store:
+        (member,) = store.members
+        fill(member, 0, WRITES)
+        member.kill()
+        (path,) = snapshots(member)
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        path.write_bytes(data)
+        member.start()
+        assert member.process is not None
+        assert member.process.wait(20) == 1
+        member.process = None
+        assert str(path) in member.log()
+        assert "checksum" in member.log()
