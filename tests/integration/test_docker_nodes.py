@@ -100,6 +100,24 @@ async def test_nodes_share_a_network_and_nothing_else(
     assert two.bridge not in await networks()
 
 
+async def test_a_node_of_the_same_name_in_another_cluster_is_left_alone(
+    nodes: list[tuple[Config, DockerRuntime]],
+) -> None:
+    config, runtime = nodes[0]
+    uid = str(uuid.uuid4())
+    await begin(runtime, uid, f"{NETWORK}.1.2")
+    namesake = replace(config, bridge=f"{config.bridge[:-1]}x", data_dir=config.data_dir / "other")
+    stranger = DockerRuntime(namesake, SystemClock())
+    try:
+        assert await stranger.pods() == set()
+        await stranger.remove_sandbox(uid)
+        await docker.cleanup(namesake)
+    finally:
+        await stranger.close()
+    seen = await runtime.inspect(uid)
+    assert [each.name for each in seen.running()] == ["main"]
+
+
 async def test_containers_end_with_the_network_they_had_joined(
     nodes: list[tuple[Config, DockerRuntime]],
 ) -> None:

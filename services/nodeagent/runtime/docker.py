@@ -31,9 +31,10 @@ from .docker_logs import LogParser
 from .process_network import ensure_bridge, prefix_of
 from .protocol import ContainerConfig, LogLine, OnChange, SandboxConfig, StartError
 
-NODE, POD = "pybernetes.node", "pybernetes.pod-uid"
+CLUSTER, NODE, POD = "pybernetes.cluster", "pybernetes.node", "pybernetes.pod-uid"
 NAME, ATTEMPT = "pybernetes.container", "pybernetes.attempt"
-"""Labels; a sandbox has no container's name."""
+"""Labels; a sandbox has no container's name. Nodes of two clusters may have the same name, so what
+is ours carries our cluster's label too: the name of its network."""
 ANSWER_TIMEOUT_S = 1.0
 RECONNECT_S = 0.5
 STOP_MARGIN_S = 10.0
@@ -91,8 +92,8 @@ class DockerRuntime:
 
     async def _follow_events(self) -> None:
         """Tell of each change until the engine goes; every pod gets a look at the beginning."""
-        filters = f'{{"label":["{NODE}={self._config.node_name}"],"type":["container"]}}'
-        query = self._docker._query("events", params={"filters": filters})
+        filters = {"label": _pairs(_ours(self._config)), "type": ["container"]}
+        query = self._docker._query("events", params={"filters": orjson.dumps(filters).decode()})
         async with query as answer, answer:  # the first does not close what it gives
             for uid in await self.pods():
                 self._on_change(uid)
@@ -232,7 +233,7 @@ class DockerRuntime:
         return self._config.bridge
 
     def _labels(self, uid: str) -> dict[str, str]:
-        return {NODE: self._config.node_name, POD: uid}
+        return _ours(self._config) | {POD: uid}
 
     def _tree(self, uid: str, config: ContainerConfig) -> dict[str, Any]:
         """Return the engine's description of a run."""
@@ -329,13 +330,7 @@ class DockerRuntime:
 
     async def _list(self, labels: Mapping[str, str]) -> list[dict[str, Any]]:
         """Return this node's containers that carry these labels, as the engine lists them."""
-        wanted = {NODE: self._config.node_name, **labels}
-        pairs = [f"{key}={value}" for key, value in wanted.items()]
-        quoted = ",".join(f'"{pair}"' for pair in pairs)
-        answer = await self._docker._query_json(
-            "containers/json", params={"all": "true", "filters": f'{{"label":[{quoted}]}}'}
-        )
-        return list(answer)
+        return await _find(self._docker, _ours(self._config) | dict(labels))
 
     async def _show(self, container_id: str) -> dict[str, Any]:
         return dict(await self._docker.containers.container(container_id).show())
@@ -350,15 +345,7 @@ class DockerRuntime:
 async def cleanup(config: Config) -> None:
     """End and remove all pods of this node, and the network with its last container."""
     async with aiodocker.Docker() as docker:
-        listed = await docker._query_json(
-            "containers/json",
-            params={
-                "all": "true",
-                "filters": f'{{"label":["{NODE}={config.node_name}"]}}',
-            },
-        )
-        mine = [each for each in listed if await _is_ours(docker, each["Id"], config)]
-        for each in mine:
+        for each in await _find(docker, _ours(config)):
             with suppress(DockerError):
                 await docker.containers.container(each["Id"]).delete(force=True, v=True)
         with suppress(DockerError):  # other nodes still use it, or it is gone
@@ -368,14 +355,20 @@ async def cleanup(config: Config) -> None:
         await asyncio.to_thread(rmtree, config.data_dir / "docker")
 
 
-async def _is_ours(docker: aiodocker.Docker, container_id: str, config: Config) -> bool:
-    """Whether a container is of this cluster: another cluster may have a node of the same name."""
-    try:
-        details = await docker.containers.container(container_id).show()
-    except DockerError:
-        return False
-    labels = details["Config"]["Labels"]
-    return (config.data_dir / "docker" / str(labels.get(POD, "-"))).exists()
+def _ours(config: Config) -> dict[str, str]:
+    """Return the labels of everything that belongs to this node."""
+    return {CLUSTER: config.bridge, NODE: config.node_name}
+
+
+def _pairs(labels: Mapping[str, str]) -> list[str]:
+    return [f"{key}={value}" for key, value in labels.items()]
+
+
+async def _find(docker: aiodocker.Docker, labels: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Return all containers, ended ones too, that carry these labels."""
+    filters = orjson.dumps({"label": _pairs(labels)}).decode()
+    answer = await docker._query_json("containers/json", params={"all": "1", "filters": filters})
+    return list(answer)
 
 
 async def _ensure_network(docker: aiodocker.Docker, config: Config) -> None:
