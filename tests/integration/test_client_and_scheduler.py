@@ -141,12 +141,13 @@ class _End(Exception):
 async def follow(
     client: ObjectsClient, story: Callable[[Informers, asyncio.Event], Awaitable[None]]
 ) -> None:
-    """Run a story with informers; the event is set at every change of a pod."""
+    """Run a story with informers; `changed` is set when a pod or an Event changes."""
     changed = asyncio.Event()
     try:
         async with asyncio.timeout(40), asyncio.TaskGroup() as tasks:
             informers = Informers(client, tasks, rng=random.Random(1))
             informers.of(Pod).add_handler(lambda old, new: changed.set())
+            informers.of(Event).add_handler(lambda old, new: changed.set())
             informers.start()
             await informers.wait_synced(START_S)
             await story(informers, changed)
@@ -221,7 +222,7 @@ async def test_the_scheduler_places_pods_and_says_why_not_through_kills(
         await client.patch(Node, f"node-{i}", {"status": tree["status"]}, subresource="status")
 
     async def story(informers: Informers, changed: asyncio.Event) -> None:
-        pods = informers.of(Pod)
+        pods, events = informers.of(Pod), informers.of(Event)
 
         def bound(count: int) -> bool:
             return sum(bool(pod.spec.node_name) for pod in pods.list()) == count
@@ -246,8 +247,7 @@ async def test_the_scheduler_places_pods_and_says_why_not_through_kills(
 
         await until(changed, refused)
         message = "0/2 nodes are available: 2 Insufficient cpu."
-        events = await client.list(Event, "default")
-        assert message in {event.message for event in events.items}
+        await until(changed, lambda: message in {event.message for event in events.list()})
 
     await follow(client, story)
     places = [pod.spec.node_name for pod in (await client.list(Pod, "default")).items]

@@ -13,7 +13,7 @@ from services.nodeagent.runtime import docker
 from services.nodeagent.runtime.docker import DockerRuntime
 from services.nodeagent.runtime.protocol import ContainerConfig, SandboxConfig
 
-NETWORK = f"10.{128 + uuid.uuid4().int % 60}"
+NETWORK = f"10.{200 + uuid.uuid4().int % 40}"
 """Another one in each run: two runs may share the engine."""
 ENGINE = "/var/run/docker.sock"
 WITHIN_S = 15.0
