@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from pybernetes.component.tls import TlsFiles, channel_credentials
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 from pybernetes.rpc.etcd import rpc_pb2_grpc as pb_grpc
 
@@ -34,6 +35,7 @@ class Member:
     listen: str
     peer_listen: str
     flags: tuple[str, ...] = ()
+    tls: TlsFiles | None = None
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -45,6 +47,7 @@ class Member:
                     *(sys.executable, "-c", MAIN),
                     *(f"--name={self.name}", f"--data-dir={self.directory}"),
                     *(f"--listen={self.listen}", f"--peer-listen={self.peer_listen}", *self.flags),
+                    *_tls_flags(self.tls),
                 ),
                 stdout=log,
                 stderr=log,
@@ -76,9 +79,15 @@ class Member:
         """Return all that it has said in its lives."""
         return (self.directory.parent / f"{self.name}.log").read_text()
 
+    def channel(self) -> grpc.Channel:
+        """Return a channel to it; with certificates, as itself."""
+        if self.tls is None:
+            return grpc.insecure_channel(self.listen)
+        return grpc.secure_channel(self.listen, channel_credentials(self.tls))
+
     def status(self) -> pb.StatusResponse | None:
         """Return what it says of itself; None if it does not answer."""
-        with grpc.insecure_channel(self.listen) as channel:
+        with self.channel() as channel:
             try:
                 return pb_grpc.MaintenanceStub(channel).Status(pb.StatusRequest(), timeout=2)
             except grpc.RpcError:
@@ -86,7 +95,7 @@ class Member:
 
     def is_serving(self) -> bool:
         """Say whether it calls itself healthy."""
-        with grpc.insecure_channel(self.listen) as channel:
+        with self.channel() as channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
             try:
                 answer = stub.Check(health_pb2.HealthCheckRequest(), timeout=2)
@@ -140,9 +149,16 @@ class LocalStore:
             f"--endpoints={','.join(member.listen for member in self.running())}",
             *arguments,
             stdin=stdin,
-            env={**os.environ, "ETCDCTL_API": "3"},
+            env={**os.environ, "ETCDCTL_API": "3", **self._identity()},
             timeout_s=timeout_s,
         )
+
+    def _identity(self) -> dict[str, str]:
+        tls = self.members[0].tls
+        if tls is None:
+            return {}
+        files = {"CACERT": tls.ca, "CERT": tls.cert, "KEY": tls.key}
+        return {f"ETCDCTL_{name}": str(path) for name, path in files.items()}
 
     def stop(self) -> None:
         """End every process, frozen ones too."""
@@ -150,9 +166,21 @@ class LocalStore:
             member.kill()
 
 
+def _tls_flags(tls: TlsFiles | None) -> tuple[str, ...]:
+    if tls is None:
+        return ()
+    return (f"--tls-ca={tls.ca}", f"--tls-cert={tls.cert}", f"--tls-key={tls.key}")
+
+
 @contextmanager
-def local_store(directory: Path, *flags: str, members: int = 1) -> Iterator[LocalStore]:
-    """Bring up a store in a directory, and take it down afterwards."""
+def local_store(
+    directory: Path,
+    *flags: str,
+    members: int = 1,
+    certificates: Callable[[str], TlsFiles | None] = lambda name: None,
+    start: bool = True,
+) -> Iterator[LocalStore]:
+    """Bring up a store in a directory, unless told not to, and take it down afterwards."""
     names = [f"s{number}" for number in range(1, members + 1)]
     peers = {name: f"127.0.0.1:{free_port()}" for name in names}
     cluster = ",".join(f"{name}={address}" for name, address in peers.items())
@@ -164,12 +192,14 @@ def local_store(directory: Path, *flags: str, members: int = 1) -> Iterator[Loca
                 f"127.0.0.1:{free_port()}",
                 peers[name],
                 (f"--initial-cluster={cluster}", *flags),
+                certificates(name),
             )
             for name in names
         ]
     )
     try:
-        store.start()
+        if start:
+            store.start()
         yield store
     finally:
         store.stop()

@@ -209,6 +209,28 @@ def test_an_empty_member_learns_everything_from_the_others(tmp_path: Path) -> No
         check(store, writers)
 
 
+@pytest.mark.timeout(60)
+def test_a_new_leader_ends_no_lease_early_and_all_leases_in_the_end(tmp_path: Path) -> None:
+    ttl_s = 3
+    with local_store(tmp_path, members=3) as store:
+        leader = store.leader()
+        with grpc.insecure_channel(leader.listen) as channel:
+            grant = pb.LeaseGrantRequest(TTL=ttl_s)
+            lease = pb_grpc.LeaseStub(channel).LeaseGrant(grant, timeout=CALL_S)
+            request = pb.PutRequest(key=b"mortal", value=b"v", lease=lease.ID)
+            pb_grpc.KVStub(channel).Put(request, timeout=CALL_S)
+        write_for(ttl_s - 1.5)
+        leader.kill()
+        killed_s = time.monotonic()
+        follower = store.leader()
+        with grpc.insecure_channel(follower.listen) as channel:
+            kv = pb_grpc.KVStub(channel)
+            while kv.Range(pb.RangeRequest(key=b"mortal"), timeout=CALL_S).kvs:
+                assert time.monotonic() - killed_s < ttl_s + 5
+                time.sleep(0.05)
+        assert time.monotonic() - killed_s > ttl_s
+
+
 def test_without_a_majority_nothing_is_written_or_read(tmp_path: Path) -> None:
     with local_store(tmp_path, members=3) as store:
         store.etcdctl("put", "kept", "v")
