@@ -47,6 +47,13 @@ def new_cluster(directory: Path, runtime: str, *, stores: int, nodes: int) -> Lo
     )
 
 
+@pytest.fixture(scope="session", autouse=True)
+def python_image() -> None:
+    """Give every test of Docker the image that the examples name; no registry is asked."""
+    if docker_answers():
+        ensure_python_image()
+
+
 @pytest.fixture(scope="session", params=RUNTIMES)
 def cluster(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -54,8 +61,6 @@ def cluster(
     """Three store members, two nodes, once with each runtime."""
     runtime: str = request.param
     skip_without_tools(runtime)
-    if runtime == "docker":
-        ensure_python_image()
     directory = tmp_path_factory.mktemp(runtime) / "cluster"
     with running(new_cluster(directory, runtime, stores=3, nodes=2)) as up:
         yield up
