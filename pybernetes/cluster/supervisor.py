@@ -39,8 +39,8 @@ STOP_GRACE_S = 8.0
 """Between SIGTERM and SIGKILL; longer than a service's own drain."""
 STOP_ORDER = (("node-", "proxy", "controller", "scheduler"), ("apiserver",), ("store-",))
 
-QUIET_GRPC = {"GRPC_ENABLE_FORK_SUPPORT": "false", "GRPC_VERBOSITY": "ERROR"}
-"""Our processes start others by exec only; gRPC's care for forks is noise in their logs."""
+QUIET_GRPC = {"GRPC_VERBOSITY": "ERROR"}
+"""What gRPC says below an error is noise in our logs."""
 
 log = get_logger("supervisor")
 
