@@ -98,18 +98,12 @@ def start_latency_s(cluster: LocalCluster, name: str) -> float:
         env=cluster.environment,
     )
     cluster.kubectl("create", "-f", "-", stdin=json.dumps(pod))
-    decoder, text = json.JSONDecoder(), ""
     assert watching.stdout is not None
     created_s = None
     for line in watching.stdout:
-        text += line
-        if line.rstrip() != "}":
-            continue
-        event, _ = decoder.raw_decode(text.lstrip())
-        text = ""
         now_s = time.perf_counter()
         created_s = created_s or now_s
-        if event["object"]["status"].get("phase") == "Running":
+        if json.loads(line)["object"]["status"].get("phase") == "Running":
             watching.terminate()
             watching.wait()
             watching.stdout.close()
