@@ -285,7 +285,8 @@ def test_a_dead_node_is_replaced_and_adopts_its_pods_when_it_returns(
 ) -> None:
     guestbook.kubectl("apply", "-f", str(MANIFEST.with_name("sleeper.yaml")))
     guestbook.kubectl("rollout", "status", "deployment/sleeper", "--timeout=60s")
-    pinned = guestbook.kubectl_json("get", "pods", "-l", "app=pinned")["items"][0]
+    guestbook.kubectl("wait", "pod/pinned", "--for=condition=Ready", "--timeout=60s")
+    pinned = guestbook.kubectl_json("get", "pod", "pinned")
     on_node_2 = [pod for pod in pods(guestbook) if pod["spec"]["nodeName"] == "node-2"]
     stranded = [pod["metadata"]["name"] for pod in on_node_2]
     assert stranded
