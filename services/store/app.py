@@ -68,7 +68,7 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     store = Store(cluster, node, machine, directory)
     hub = Hub(store)
     rpc = RpcServer(config.listen, tls)
-    rpc_pb2_grpc.add_KVServicer_to_server(KV(store), rpc.server)
+    KV(store).register(rpc.server)
     rpc_pb2_grpc.add_LeaseServicer_to_server(Lease(store, rng), rpc.server)
     rpc_pb2_grpc.add_ClusterServicer_to_server(ClusterServicer(store), rpc.server)
     rpc_pb2_grpc.add_MaintenanceServicer_to_server(Maintenance(store), rpc.server)

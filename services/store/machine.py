@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from .core.command import decode
-from .core.mvcc import KeyValue
+from .core.key_value import KeyValue
 from .core.state import Applied, State
 
 SWEEP_WRITES = 500
@@ -21,6 +21,7 @@ class Machine:
         self._settled = state.mvcc.revision
         self._compacted = asyncio.Event()
         self._compacted.set()
+        self._swept = asyncio.Event()
 
     def apply(self, command: bytes, now_ms: int) -> Applied:
         """Do a committed command; UnknownFormat for one of another version of the store."""
@@ -47,6 +48,12 @@ class Machine:
         """Watchers were told of every write up to here."""
         return self._settled
 
+    async def swept(self) -> None:
+        """Return when everything that compaction let go is forgotten."""
+        while self.state.mvcc.is_compacting:
+            self._swept.clear()
+            await self._swept.wait()
+
     async def run(self) -> None:
         """Forget what is compacted, a little at a time, for ever."""
         while True:
@@ -54,4 +61,6 @@ class Machine:
             self._compacted.clear()
             if self.state.mvcc.sweep(SWEEP_WRITES):
                 self._compacted.set()
+            elif not self.state.mvcc.is_compacting:
+                self._swept.set()
             await asyncio.sleep(0)

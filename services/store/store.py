@@ -1,6 +1,7 @@
 """The store as its servicers see it: replicated writes, reads that are up to date, headers."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
@@ -12,9 +13,10 @@ from .core.errors import StoreError
 from .core.state import Applied, RangeResult, Result
 from .machine import Machine
 from .raft.node import Node
+from .servicers.wire import Headers
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Cluster:
     """Who we are, and with whom."""
 
@@ -24,7 +26,7 @@ class Cluster:
     scheme: str
     client_address: str
 
-    @property
+    @cached_property
     def id(self) -> int:
         """The same for all members, and for no other cluster."""
         return _id("cluster", *(f"{name}={at}" for name, at in sorted(self.members.items())))
@@ -50,34 +52,34 @@ class Store:
         self.machine = machine
         self._directory = directory
         self._member_id = cluster.member_id(cluster.name)
+        self._headers = Headers(cluster.id, self._member_id)
 
-    async def write(
-        self, command: Command, *, only_here: bool = False
-    ) -> tuple[Result, pb.ResponseHeader]:
-        """Replicate and apply a command; raises the StoreError with which it is refused."""
+    async def write(self, command: Command, *, only_here: bool = False) -> tuple[Result, int]:
+        """Replicate and apply a command; return its result, and the revision after it.
+
+        Raises the StoreError with which it is refused.
+        """
         encoded = encode(command)
         check_size(encoded)
         applied = await self.node.propose(encoded, only_here=only_here)
         if isinstance(applied.result, StoreError):
             raise applied.result
-        return applied.result, self.header(applied.revision)
+        return applied.result, applied.revision
 
-    async def range(
-        self, request: Range, *, is_serializable: bool
-    ) -> tuple[RangeResult, pb.ResponseHeader]:
+    async def range(self, request: Range, *, is_serializable: bool) -> tuple[RangeResult, int]:
         """Read keys; unless serializable, everything acknowledged before is in it."""
         if not is_serializable:
             await self.node.read_barrier()
         state = self.machine.state
-        return state.range(request), self.header(state.mvcc.revision)
+        return state.range(request), state.mvcc.revision
 
-    async def read_txn(self, txn: Txn) -> tuple[Result, pb.ResponseHeader]:
+    async def read_txn(self, txn: Txn) -> tuple[Result, int]:
         """Carry out a transaction that only reads."""
         await self.node.read_barrier()
         applied = self.machine.state.apply(txn, 0)
         if isinstance(applied.result, StoreError):
             raise applied.result
-        return applied.result, self.header(applied.revision)
+        return applied.result, applied.revision
 
     def header(self, revision: int | None = None) -> pb.ResponseHeader:
         """Return the header of an answer, as of a revision or of now."""
@@ -87,6 +89,10 @@ class Store:
             revision=self.machine.state.mvcc.revision if revision is None else revision,
             raft_term=self.node.engine.term,
         )
+
+    def header_field(self, revision: int) -> bytes:
+        """Return the same as the bytes of field 1: the first of every answer."""
+        return self._headers.field(revision, self.node.engine.term)
 
     def leader_id(self) -> int:
         """Return the leader's number; 0 if there is none."""

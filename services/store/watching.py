@@ -8,13 +8,13 @@ import asyncio
 from collections import deque
 from collections.abc import Sequence
 
-from pybernetes.rpc.etcd import kv_pb2
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 
 from .core.errors import Compacted
-from .core.mvcc import KeyValue, Mvcc
+from .core.key_value import KeyValue
+from .core.mvcc import Mvcc
 from .core.watch import Watcher, Watchers, catch_up
-from .servicers.kv import key_value
+from .servicers import wire
 from .store import Store
 
 OUTBOX_BYTES_MAX = 4 << 20
@@ -176,7 +176,7 @@ class Stream:
             return
         self._sent_to.add(watcher.id)
         previous = self._hub.previous(records) if watcher.with_previous else None
-        parts = [encode_events(records, previous)]
+        parts = [wire.events(records, previous)]
         if watcher.may_fragment and len(parts[0]) > FRAGMENT_BYTES:
             parts = _fragments(records, previous)
         for at, part in enumerate(parts):
@@ -242,7 +242,7 @@ class Hub:
             shared: bytes | None = None
             for watcher in list(group.watchers):
                 if watcher.is_plain and shared is None:
-                    shared = encode_events(found, None)
+                    shared = wire.events(found, None)
                 plain = shared if watcher.is_plain and not watcher.may_fragment else None
                 self._streams[watcher].push(watcher, found, plain)
 
@@ -261,26 +261,13 @@ class Hub:
             stream.notify_progress()
 
 
-def encode_events(records: Sequence[KeyValue], previous: Sequence[KeyValue | None] | None) -> bytes:
-    """Return the events of a response, encoded: bytes that can be appended to its other fields."""
-    events = (
-        kv_pb2.Event(
-            type=kv_pb2.Event.PUT if record.version else kv_pb2.Event.DELETE,
-            kv=key_value(record),
-            prev_kv=key_value(before) if before is not None else None,
-        )
-        for record, before in zip(records, previous or (None,) * len(records), strict=True)
-    )
-    return pb.WatchResponse(events=events).SerializeToString()
-
-
 def _fragments(
     records: Sequence[KeyValue], previous: Sequence[KeyValue | None] | None
 ) -> list[bytes]:
     parts: list[bytes] = []
     size = FRAGMENT_BYTES
     for at, record in enumerate(records):
-        part = encode_events((record,), previous and (previous[at],))
+        part = wire.events((record,), previous and (previous[at],))
         if size + len(part) > FRAGMENT_BYTES:
             parts.append(b"")
             size = 0

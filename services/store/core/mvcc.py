@@ -11,10 +11,10 @@ moves a border; `sweep` then forgets in small steps, so that no step is long.
 from bisect import bisect_left
 from collections.abc import Iterator
 
-import msgspec
 from sortedcontainers import SortedList
 
 from .errors import Compacted, FutureRevision
+from .key_value import KeyValue, key_value
 
 FIRST_REVISION = 1
 """An empty store is at revision 1, as a new etcd is."""
@@ -26,17 +26,6 @@ _HISTORY_SLACK = 4_096
 """Swept entries at the front of the history log that are worth keeping for a cheap pop."""
 
 
-class KeyValue(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One version of one key; version 0 is a tombstone. The record is also the watch event."""
-
-    key: bytes
-    value: bytes
-    create_revision: int
-    mod_revision: int
-    version: int
-    lease: int = 0
-
-
 class Mvcc:
     """Keys, their versions, and the history of the whole."""
 
@@ -46,6 +35,7 @@ class Mvcc:
         self.size_bytes = 0
         self._versions: dict[bytes, list[KeyValue]] = {}
         self._keys: SortedList = SortedList()
+        self._dead: SortedList = SortedList()  # those of them whose newest version is a tombstone
         self._base: dict[bytes, KeyValue] = {}
         self._history: list[KeyValue] = []
         self._swept = 0  # entries at the front of _history that are in _base already
@@ -60,32 +50,35 @@ class Mvcc:
 
     def put(self, key: bytes, value: bytes, lease: int = 0) -> KeyValue:
         """Write a key at the present revision."""
-        live = self.get(key)
-        if live is None:
-            record = KeyValue(key, value, self.revision, self.revision, 1, lease)
+        now = self.revision
+        versions = self._versions.get(key)
+        if versions is None:
+            record = key_value(key, value, now, now, 1, lease)
+            self._versions[key] = [record]
+            self._keys.add(key)
         else:
-            record = KeyValue(
-                key, value, live.create_revision, self.revision, live.version + 1, lease
-            )
-        self._append(record)
+            live = versions[-1]
+            if live.version:
+                record = key_value(key, value, live.create_revision, now, live.version + 1, lease)
+            else:
+                record = key_value(key, value, now, now, 1, lease)
+                self._dead.remove(key)
+            versions.append(record)
+        self._history.append(record)
+        self.size_bytes += len(record.wire)
         return record
 
     def delete(self, key: bytes) -> KeyValue:
         """Write a tombstone for a living key; return what stood there."""
-        live = self._versions[key][-1]
+        versions = self._versions[key]
+        live = versions[-1]
         assert live.version, key
-        self._append(KeyValue(key, b"", 0, self.revision, 0))
+        tombstone = key_value(key, b"", 0, self.revision, 0)
+        versions.append(tombstone)
+        self._dead.add(key)
+        self._history.append(tombstone)
+        self.size_bytes += len(tombstone.wire)
         return live
-
-    def _append(self, record: KeyValue) -> None:
-        versions = self._versions.get(record.key)
-        if versions is None:
-            self._versions[record.key] = [record]
-            self._keys.add(record.key)
-        else:
-            versions.append(record)
-        self._history.append(record)
-        self.size_bytes += _size(record)
 
     # Reading.
 
@@ -116,16 +109,23 @@ class Mvcc:
         now = revision <= 0 or revision == self.revision
         if not end:
             record = self.get(key) if now else self.at(key, revision)
-            if record is not None:
-                yield record
-            return
-        for name in self._keys.irange(*_bounds(key, end), inclusive=(True, False)):
-            if now:
-                record = self._versions[name][-1]
-                if record.version:
-                    yield record
-            elif (found := self.at(name, revision)) is not None:
-                yield found
+            return iter(()) if record is None else iter((record,))
+        names = self._keys.irange(key, _last(end), inclusive=(True, False))
+        if now:
+            versions = self._versions
+            newest = (versions[name][-1] for name in names)
+            return (record for record in newest if record.version)
+        then = (self.at(name, revision) for name in names)
+        return (record for record in then if record is not None)
+
+    def count(self, key: bytes, end: bytes) -> int:
+        """Return how many keys of a range live now, without looking at them."""
+        if not end:
+            return int(self.get(key) is not None)
+        last = _last(end)
+        if last is not None and last <= key:
+            return 0
+        return _between(self._keys, key, last) - _between(self._dead, key, last)
 
     def events(self, start: int) -> Iterator[KeyValue]:
         """Yield every write from a revision on, in order; Compacted if they are forgotten."""
@@ -184,25 +184,30 @@ class Mvcc:
         return self.has_garbage
 
     @property
-    def has_garbage(self) -> bool:
-        """There is something that `sweep` would forget."""
+    def is_compacting(self) -> bool:
+        """Something that compaction let go is still here."""
         at, history = self._swept, self._history
-        is_left = at < len(history) and history[at].mod_revision < self.compact_revision
-        return is_left and not self._holds
+        return at < len(history) and history[at].mod_revision < self.compact_revision
+
+    @property
+    def has_garbage(self) -> bool:
+        """There is something that `sweep` would forget now."""
+        return self.is_compacting and not self._holds
 
     def _settle(self, record: KeyValue) -> None:
         """Make a write that leaves the history the base of its key."""
         versions = self._versions[record.key]
         if versions[0] is not record:
-            self.size_bytes -= _size(versions.pop(0))
+            self.size_bytes -= len(versions.pop(0).wire)
         if record.version:
             self._base[record.key] = record
             return
-        self.size_bytes -= _size(versions.pop(0))
+        self.size_bytes -= len(versions.pop(0).wire)
         self._base.pop(record.key, None)
         if not versions:
             del self._versions[record.key]
             self._keys.remove(record.key)
+            self._dead.remove(record.key)
 
     # Snapshots.
 
@@ -233,12 +238,15 @@ class Mvcc:
         for record in base:
             mvcc._base[record.key] = record
             mvcc._versions[record.key] = [record]
-            mvcc.size_bytes += _size(record)
+            mvcc.size_bytes += len(record.wire)
         for record in history:
             mvcc._history.append(record)
             mvcc._versions.setdefault(record.key, []).append(record)
-            mvcc.size_bytes += _size(record)
+            mvcc.size_bytes += len(record.wire)
         mvcc._keys = SortedList(mvcc._versions)
+        mvcc._dead = SortedList(
+            key for key, versions in mvcc._versions.items() if not versions[-1].version
+        )
         mvcc.revision = revision
         mvcc.compact_revision = compact_revision
         return mvcc
@@ -251,9 +259,11 @@ def covers(start: bytes, end: bytes, key: bytes) -> bool:
     return key >= start and (end == ALL_FROM or key < end)
 
 
-def _bounds(key: bytes, end: bytes) -> tuple[bytes | None, bytes | None]:
-    return key, (None if end == ALL_FROM else end)
+def _last(end: bytes) -> bytes | None:
+    return None if end == ALL_FROM else end
 
 
-def _size(record: KeyValue) -> int:
-    return len(record.key) + len(record.value)
+def _between(keys: SortedList, first: bytes, last: bytes | None) -> int:
+    """Return how many keys of a sorted list lie in a range."""
+    to = len(keys) if last is None else keys.bisect_left(last)
+    return int(to - keys.bisect_left(first))

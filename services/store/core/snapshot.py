@@ -13,11 +13,12 @@ from typing import Literal
 
 import msgspec
 
+from .key_value import KeyValue
 from .lease import Leases
-from .mvcc import KeyValue, Mvcc
+from .mvcc import Mvcc
 from .state import State
 
-MAGIC = b"pybernetes-store snapshot 1\n"
+MAGIC = b"pybernetes-store snapshot 2\n"
 SLICE_RECORDS = 200
 """Records in a frame: about a fifth of a millisecond of work."""
 

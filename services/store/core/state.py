@@ -6,6 +6,7 @@ every member. Whatever can refuse is checked before the first write.
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
@@ -30,8 +31,9 @@ from .command import (
     Txn,
 )
 from .errors import KeyNotFound, StoreError
+from .key_value import KeyValue
 from .lease import Lease, Leases
-from .mvcc import KeyValue, Mvcc
+from .mvcc import Mvcc
 
 C = TypeVar("C")
 
@@ -50,6 +52,9 @@ class PutResult:
     """A Put was done."""
 
     previous: KeyValue | None
+
+
+_DONE = PutResult(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,26 +117,32 @@ class State:
         """Read keys; also outside of commands, on any member that is up to date."""
         mvcc = self.mvcc
         mvcc.check(request.revision)
-        if not request.end:
-            found = list(mvcc.living(request.key, b"", request.revision))
+        living = mvcc.living(request.key, request.end, request.revision)
+        if 0 < request.revision < mvcc.revision:
+            then = list(living)
+            living, count = iter(then), len(then)
         else:
-            found = _range(mvcc, request)
-        count = len(found)
-        if request.count_only:
+            count = mvcc.count(request.key, request.end)
+        if request.count_only or not count:
             return RangeResult([], count, more=False)
-        found = _filtered(found, request)
-        _sort(found, request)
-        more = 0 < request.limit < len(found)
-        if more:
-            del found[request.limit :]
+        limit = request.limit if request.limit > 0 else count
+        if _is_in_order(request):
+            found = list(islice(living, limit))
+            more = limit < count
+        else:
+            found = _filtered(list(living), request)
+            _sort(found, request)
+            more = limit < len(found)
+            del found[limit:]
         if request.keys_only:
-            found = [_without_value(record) for record in found]
+            found = [record.without_value() for record in found]
         return RangeResult(found, count, more)
 
     # Commands.
 
     def _put(self, request: Put, now_ms: int) -> PutResult:
-        self._check(request)
+        if request.lease or request.ignore_value or request.ignore_lease:
+            self._check(request)
         self.mvcc.begin()
         return self._do_put(request)
 
@@ -191,8 +202,9 @@ class State:
             value = previous.value if request.ignore_value else value
             lease = previous.lease if request.ignore_lease else lease
         self.mvcc.put(request.key, value, lease)
-        self.leases.attach(request.key, lease)
-        return PutResult(previous if request.prev_kv else None)
+        if lease or (previous is not None and previous.lease):
+            self.leases.attach(request.key, lease)
+        return PutResult(previous) if request.prev_kv else _DONE
 
     def _do_delete(self, request: DeleteRange, records: list[KeyValue]) -> DeleteResult:
         for record in records:
@@ -271,8 +283,14 @@ def _chosen(request: Txn, path: Iterator[bool]) -> Iterator[Operation]:
             yield operation
 
 
-def _range(mvcc: Mvcc, request: Range) -> list[KeyValue]:
-    return list(mvcc.living(request.key, request.end, request.revision))
+def _is_in_order(request: Range) -> bool:
+    """Say whether a range is answered by its first keys, as they come."""
+    return (
+        request.sort_target is SortTarget.KEY
+        and request.sort_order is not SortOrder.DESCEND
+        and not (request.min_mod_revision or request.max_mod_revision)
+        and not (request.min_create_revision or request.max_create_revision)
+    )
 
 
 def _filtered(found: list[KeyValue], request: Range) -> list[KeyValue]:
@@ -306,17 +324,6 @@ def _sort(found: list[KeyValue], request: Range) -> None:
     if order is SortOrder.NONE:
         return
     found.sort(key=_SORT_KEYS[request.sort_target], reverse=order is SortOrder.DESCEND)
-
-
-def _without_value(record: KeyValue) -> KeyValue:
-    return KeyValue(
-        record.key,
-        b"",
-        record.create_revision,
-        record.mod_revision,
-        record.version,
-        record.lease,
-    )
 
 
 _COMPARED: dict[CompareTarget, Callable[[KeyValue], int | bytes]] = {

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from .errors import Compacted
-from .mvcc import KeyValue, Mvcc, covers
+from .key_value import KeyValue
+from .mvcc import Mvcc, covers
 
 SCAN_RECORDS = 2_000
 """How much history one slice looks at: well below a millisecond or two."""

@@ -1,78 +1,90 @@
 """etcdserverpb.KV."""
 
-from collections.abc import Iterable
+from typing import Any
 
-from pybernetes.rpc.etcd import kv_pb2, rpc_pb2_grpc
+import grpc
+
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 
 from ..core import command as c
 from ..core.check import check, is_write
 from ..core.errors import InvalidCompare, InvalidSortOption
-from ..core.mvcc import KeyValue
-from ..core.state import DeleteResult, OperationResult, PutResult, RangeResult, TxnResult
+from ..core.state import DeleteResult, PutResult, TxnResult
 from ..store import Store
+from . import wire
 from .errors import Context, refusing
 
+FULL_NAME = "etcdserverpb.KV"
 
-class KV(rpc_pb2_grpc.KVServicer):
-    """Keys and values."""
+
+class KV:
+    """Keys and values. Its answers are bytes already, so it is registered by hand."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
+    def register(self, server: grpc.aio.Server) -> None:
+        """Add the service to a server."""
+        requests: dict[str, tuple[Any, Any]] = {
+            "Range": (self.range, pb.RangeRequest),
+            "Put": (self.put, pb.PutRequest),
+            "DeleteRange": (self.delete_range, pb.DeleteRangeRequest),
+            "Txn": (self.txn, pb.TxnRequest),
+            "Compact": (self.compact, pb.CompactionRequest),
+        }
+        handlers: Any = {
+            name: grpc.unary_unary_rpc_method_handler(method, request.FromString)
+            for name, (method, request) in requests.items()
+        }
+        server.add_generic_rpc_handlers(
+            (grpc.method_handlers_generic_handler(FULL_NAME, handlers),)
+        )
+
     @refusing
-    async def Range(self, request: pb.RangeRequest, context: Context) -> pb.RangeResponse:
+    async def range(self, request: pb.RangeRequest, context: Context) -> bytes:
         """Read keys."""
         wanted = range_command(request)
         check(wanted)
-        result, header = await self._store.range(wanted, is_serializable=request.serializable)
-        response = range_response(result)
-        response.header.CopyFrom(header)
-        return response
+        result, revision = await self._store.range(wanted, is_serializable=request.serializable)
+        return self._store.header_field(revision) + wire.range_fields(result)
 
     @refusing
-    async def Put(self, request: pb.PutRequest, context: Context) -> pb.PutResponse:
+    async def put(self, request: pb.PutRequest, context: Context) -> bytes:
         """Write one key."""
         wanted = put_command(request)
         check(wanted)
-        result, header = await self._store.write(wanted)
+        result, revision = await self._store.write(wanted)
         assert isinstance(result, PutResult)
-        previous = key_value(result.previous) if result.previous else None
-        return pb.PutResponse(header=header, prev_kv=previous)
+        return self._store.header_field(revision) + wire.put_fields(result)
 
     @refusing
-    async def DeleteRange(
-        self, request: pb.DeleteRangeRequest, context: Context
-    ) -> pb.DeleteRangeResponse:
+    async def delete_range(self, request: pb.DeleteRangeRequest, context: Context) -> bytes:
         """Delete keys."""
         wanted = c.DeleteRange(request.key, request.range_end, request.prev_kv)
         check(wanted)
-        result, header = await self._store.write(wanted)
+        result, revision = await self._store.write(wanted)
         assert isinstance(result, DeleteResult)
-        previous = map(key_value, result.previous)
-        return pb.DeleteRangeResponse(header=header, deleted=result.deleted, prev_kvs=previous)
+        return self._store.header_field(revision) + wire.delete_fields(result)
 
     @refusing
-    async def Txn(self, request: pb.TxnRequest, context: Context) -> pb.TxnResponse:
+    async def txn(self, request: pb.TxnRequest, context: Context) -> bytes:
         """Compare, then do one thing or another; what cannot write is not replicated."""
         wanted = txn_command(request)
         check(wanted)
         if is_write(wanted):
-            result, header = await self._store.write(wanted)
+            result, revision = await self._store.write(wanted)
         else:
-            result, header = await self._store.read_txn(wanted)
+            result, revision = await self._store.read_txn(wanted)
         assert isinstance(result, TxnResult)
-        response = txn_response(result)
-        response.header.CopyFrom(header)
-        return response
+        return self._store.header_field(revision) + wire.txn_fields(result, revision)
 
     @refusing
-    async def Compact(
-        self, request: pb.CompactionRequest, context: Context
-    ) -> pb.CompactionResponse:
-        """Forget history."""
-        _, header = await self._store.write(c.Compact(request.revision))
-        return pb.CompactionResponse(header=header)
+    async def compact(self, request: pb.CompactionRequest, context: Context) -> bytes:
+        """Forget history; when it must be physical, wait until it is gone."""
+        _, revision = await self._store.write(c.Compact(request.revision))
+        if request.physical:
+            await self._store.machine.swept()
+        return self._store.header_field(revision)
 
 
 def range_command(request: pb.RangeRequest) -> c.Range:
@@ -145,42 +157,3 @@ def _operation(request: pb.RequestOp) -> c.Operation:
         case "request_txn":
             return txn_command(request.request_txn)
     return c.Txn((), (), ())  # as etcd: an operation that says nothing does nothing
-
-
-def key_value(record: KeyValue) -> kv_pb2.KeyValue:
-    """Translate."""
-    return kv_pb2.KeyValue(
-        key=record.key,
-        value=record.value,
-        create_revision=record.create_revision,
-        mod_revision=record.mod_revision,
-        version=record.version,
-        lease=record.lease,
-    )
-
-
-def range_response(result: RangeResult) -> pb.RangeResponse:
-    """Translate."""
-    return pb.RangeResponse(kvs=map(key_value, result.kvs), more=result.more, count=result.count)
-
-
-def txn_response(result: TxnResult) -> pb.TxnResponse:
-    """Translate."""
-    return pb.TxnResponse(succeeded=result.succeeded, responses=_responses(result.responses))
-
-
-def _responses(results: Iterable[OperationResult]) -> Iterable[pb.ResponseOp]:
-    for result in results:
-        match result:
-            case RangeResult():
-                yield pb.ResponseOp(response_range=range_response(result))
-            case PutResult():
-                previous = key_value(result.previous) if result.previous else None
-                yield pb.ResponseOp(response_put=pb.PutResponse(prev_kv=previous))
-            case DeleteResult():
-                deleted = pb.DeleteRangeResponse(
-                    deleted=result.deleted, prev_kvs=map(key_value, result.previous)
-                )
-                yield pb.ResponseOp(response_delete_range=deleted)
-            case TxnResult():
-                yield pb.ResponseOp(response_txn=txn_response(result))

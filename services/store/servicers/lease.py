@@ -26,17 +26,17 @@ class Lease(rpc_pb2_grpc.LeaseServicer):
     ) -> pb.LeaseGrantResponse:
         """Create a lease, with an ID of our choice if none is given."""
         id = request.ID or self._rng.getrandbits(63) or 1
-        result, header = await self._store.write(LeaseGrant(id, request.TTL))
+        result, revision = await self._store.write(LeaseGrant(id, request.TTL))
         assert isinstance(result, LeaseResult)
-        return pb.LeaseGrantResponse(header=header, ID=id, TTL=result.ttl_s)
+        return pb.LeaseGrantResponse(header=self._store.header(revision), ID=id, TTL=result.ttl_s)
 
     @refusing
     async def LeaseRevoke(
         self, request: pb.LeaseRevokeRequest, context: Context
     ) -> pb.LeaseRevokeResponse:
         """End a lease."""
-        _, header = await self._store.write(LeaseRevoke(request.ID))
-        return pb.LeaseRevokeResponse(header=header)
+        _, revision = await self._store.write(LeaseRevoke(request.ID))
+        return pb.LeaseRevokeResponse(header=self._store.header(revision))
 
     async def LeaseKeepAlive(
         self, request_iterator: AsyncIterator[pb.LeaseKeepAliveRequest], context: Context
@@ -44,7 +44,7 @@ class Lease(rpc_pb2_grpc.LeaseServicer):
         """Renew leases, one for each request; a time to live of 0 means that it is gone."""
         async for request in request_iterator:
             try:
-                result, header = await self._store.write(LeaseRenew(request.ID))
+                result, revision = await self._store.write(LeaseRenew(request.ID))
             except LeaseNotFound:
                 yield pb.LeaseKeepAliveResponse(header=self._store.header(), ID=request.ID)
                 continue
@@ -52,7 +52,9 @@ class Lease(rpc_pb2_grpc.LeaseServicer):
                 await abort(context, error)
                 return
             assert isinstance(result, LeaseResult)
-            yield pb.LeaseKeepAliveResponse(header=header, ID=request.ID, TTL=result.ttl_s)
+            yield pb.LeaseKeepAliveResponse(
+                header=self._store.header(revision), ID=request.ID, TTL=result.ttl_s
+            )
 
     @refusing
     async def LeaseTimeToLive(
@@ -60,12 +62,12 @@ class Lease(rpc_pb2_grpc.LeaseServicer):
     ) -> pb.LeaseTimeToLiveResponse:
         """Say what is left of a lease; -1: it does not exist."""
         try:
-            result, header = await self._store.write(LeaseTimeToLive(request.ID, request.keys))
+            result, revision = await self._store.write(LeaseTimeToLive(request.ID, request.keys))
         except LeaseNotFound:
             return pb.LeaseTimeToLiveResponse(header=self._store.header(), ID=request.ID, TTL=-1)
         assert isinstance(result, LeaseResult)
         return pb.LeaseTimeToLiveResponse(
-            header=header,
+            header=self._store.header(revision),
             ID=request.ID,
             TTL=result.left_s,
             grantedTTL=result.ttl_s,

@@ -1,7 +1,8 @@
 import pytest
 
 from services.store.core.errors import Compacted, FutureRevision
-from services.store.core.mvcc import _HISTORY_SLACK, ALL_FROM, KeyValue, Mvcc, covers
+from services.store.core.key_value import KeyValue, key_value
+from services.store.core.mvcc import _HISTORY_SLACK, ALL_FROM, Mvcc, covers
 
 
 def put(mvcc: Mvcc, key: bytes, value: bytes = b"v") -> KeyValue:
@@ -27,16 +28,16 @@ def swept(mvcc: Mvcc, revision: int) -> None:
 def test_an_empty_store_is_at_revision_one_and_its_first_write_at_two() -> None:
     mvcc = Mvcc()
     assert mvcc.revision == 1
-    assert put(mvcc, b"a") == KeyValue(b"a", b"v", 2, 2, 1)
+    assert put(mvcc, b"a") == key_value(b"a", b"v", 2, 2, 1)
 
 
 def test_versions_count_from_the_creation_and_begin_anew_after_a_deletion() -> None:
     mvcc = Mvcc()
     put(mvcc, b"a")
-    assert put(mvcc, b"a", b"w") == KeyValue(b"a", b"w", 2, 3, 2)
-    assert delete(mvcc, b"a") == KeyValue(b"a", b"w", 2, 3, 2)
+    assert put(mvcc, b"a", b"w") == key_value(b"a", b"w", 2, 3, 2)
+    assert delete(mvcc, b"a") == key_value(b"a", b"w", 2, 3, 2)
     assert mvcc.get(b"a") is None
-    assert put(mvcc, b"a", b"x") == KeyValue(b"a", b"x", 5, 5, 1)
+    assert put(mvcc, b"a", b"x") == key_value(b"a", b"x", 5, 5, 1)
 
 
 def test_the_past_stays_as_it_was() -> None:
@@ -88,10 +89,10 @@ def test_compaction_keeps_what_was_alive_at_its_revision() -> None:
     put(mvcc, b"c", b"1")  # 6
     swept(mvcc, 6)
     assert names(mvcc, b"\0", ALL_FROM, 6) == [b"a", b"c"]
-    assert mvcc.at(b"a", 6) == KeyValue(b"a", b"2", 2, 4, 2)
+    assert mvcc.at(b"a", 6) == key_value(b"a", b"2", 2, 4, 2)
     assert mvcc.keys == 2
     assert [record.mod_revision for record in mvcc.events(6)] == [6]
-    assert mvcc.size_bytes == len(b"a2c1")
+    assert mvcc.size_bytes == sum(len(mvcc.at(key, 6).wire) for key in (b"a", b"c"))
     with pytest.raises(Compacted):
         mvcc.check(5)
     with pytest.raises(Compacted):
@@ -118,7 +119,7 @@ def test_a_deleted_and_swept_key_can_be_born_again() -> None:
     put(mvcc, b"b")
     swept(mvcc, 4)
     assert mvcc.keys == 1
-    assert put(mvcc, b"a") == KeyValue(b"a", b"v", 5, 5, 1)
+    assert put(mvcc, b"a") == key_value(b"a", b"v", 5, 5, 1)
     assert names(mvcc, b"\0", ALL_FROM) == [b"a", b"b"]
 
 
@@ -128,7 +129,7 @@ def test_what_a_write_replaced_is_known_even_across_a_compaction() -> None:
     put(mvcc, b"b", b"1")
     second = put(mvcc, b"a", b"2")
     swept(mvcc, 4)
-    assert mvcc.before(second) == KeyValue(b"a", b"1", 2, 2, 1)
+    assert mvcc.before(second) == key_value(b"a", b"1", 2, 2, 1)
 
 
 def test_sweeping_waits_while_a_snapshot_reads() -> None:
@@ -152,4 +153,4 @@ def test_the_swept_front_of_the_history_is_given_back() -> None:
         put(mvcc, b"a")
     swept(mvcc, 10_000)
     assert len(mvcc._history) < 2 * _HISTORY_SLACK
-    assert mvcc.at(b"a", 10_000) == KeyValue(b"a", b"v", 2, 10_000, 9_999)
+    assert mvcc.at(b"a", 10_000) == key_value(b"a", b"v", 2, 10_000, 9_999)

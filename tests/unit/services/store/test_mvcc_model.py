@@ -9,7 +9,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from services.store.core import snapshot
 from services.store.core.command import Compact, DeleteRange, Put, Range, Txn
 from services.store.core.errors import Compacted, FutureRevision
-from services.store.core.mvcc import ALL_FROM, KeyValue, covers
+from services.store.core.key_value import KeyValue, key_value
+from services.store.core.mvcc import ALL_FROM, covers
 from services.store.core.state import State
 
 KEYS = st.sampled_from([b"a", b"a/1", b"a/2", b"b", b"b\0", b"c", b"\xff"])
@@ -34,7 +35,7 @@ class MvccAgainstModel(RuleBasedStateMachine):
         revision = self.revision + 1
         for key, value in puts:
             old = now.get(key)
-            now[key] = KeyValue(
+            now[key] = key_value(
                 key,
                 value,
                 old.create_revision if old else revision,
@@ -130,7 +131,7 @@ class MvccAgainstModel(RuleBasedStateMachine):
     def nothing_is_counted_twice(self) -> None:
         mvcc = self.state.mvcc
         kept = [record for versions in mvcc._versions.values() for record in versions]
-        assert mvcc.size_bytes == sum(len(record.key) + len(record.value) for record in kept)
+        assert mvcc.size_bytes == sum(len(record.wire) for record in kept)
         assert all(mvcc._versions.values())
 
 

@@ -2,7 +2,8 @@ import pytest
 
 from services.store.core import watch
 from services.store.core.errors import Compacted
-from services.store.core.mvcc import ALL_FROM, KeyValue, Mvcc
+from services.store.core.key_value import KeyValue, key_value
+from services.store.core.mvcc import ALL_FROM, Mvcc
 from services.store.core.watch import Watcher, Watchers, catch_up
 
 
@@ -82,8 +83,8 @@ def test_a_watcher_of_the_future_waits_for_it() -> None:
     watcher = Watcher(1, b"a", b"", 9)
     assert catch_up(mvcc_with(b"a"), watcher) == []
     assert watcher.next_revision == 9
-    assert not watcher.wants(KeyValue(b"a", b"v", 2, 8, 3))
-    assert watcher.wants(KeyValue(b"a", b"v", 2, 9, 4))
+    assert not watcher.wants(key_value(b"a", b"v", 2, 8, 3))
+    assert watcher.wants(key_value(b"a", b"v", 2, 9, 4))
 
 
 def test_catching_up_goes_in_slices_that_never_split_a_revision(

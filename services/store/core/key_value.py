@@ -1,0 +1,92 @@
+"""One version of one key, encoded once: what is stored is what clients are sent. Pure.
+
+Every answer that shows a key-value pair shows the same bytes: a range, an event, a transaction.
+So a record keeps them, framed as all those messages want them, and its value lies within.
+"""
+
+import msgspec
+
+_ONE_BYTE = tuple(bytes((number,)) for number in range(128))
+
+
+class KeyValue(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One version of one key; version 0 is a tombstone. The record is also the watch event."""
+
+    key: bytes
+    wire: bytes
+    """mvccpb.KeyValue as field 2 of a message: its tag, its length, itself."""
+    create_revision: int
+    mod_revision: int
+    version: int
+    lease: int = 0
+
+    @property
+    def value(self) -> bytes:
+        """What was put: cut out of the wire."""
+        at, end = _value_bounds(self)
+        return self.wire[at:end]
+
+    def as_field_3(self) -> bytes:
+        """Return the wire for the messages that have it as field 3: what was before a write."""
+        return b"\x1a" + self.wire[1:]
+
+    def without_value(self) -> "KeyValue":
+        """Return the same, as if its value were empty."""
+        return key_value(
+            self.key, b"", self.create_revision, self.mod_revision, self.version, self.lease
+        )
+
+
+def key_value(
+    key: bytes, value: bytes, create_revision: int, mod_revision: int, version: int, lease: int = 0
+) -> KeyValue:
+    """Return a record; encodes it."""
+    body = b"\n%b%b%b%b%b%b%b" % (
+        varint(len(key)),
+        key,
+        b"\x10" + varint(create_revision) if create_revision else b"",
+        b"\x18" + varint(mod_revision) if mod_revision else b"",
+        b"\x20" + varint(version) if version else b"",
+        b"\x2a%b%b" % (varint(len(value)), value) if value else b"",
+        b"\x30" + varint(lease) if lease else b"",
+    )
+    wire = b"\x12%b%b" % (varint(len(body)), body)
+    return KeyValue(key, wire, create_revision, mod_revision, version, lease)
+
+
+def varint(number: int) -> bytes:
+    """Return a number as protobuf writes it; a negative one as its two's complement."""
+    if 0 <= number < 0x80:
+        return _ONE_BYTE[number]
+    number &= 0xFFFF_FFFF_FFFF_FFFF
+    if number < 0x4000:
+        return bytes((number & 0x7F | 0x80, number >> 7))
+    if number < 0x20_0000:
+        return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    found.append(number)
+    return bytes(found)
+
+
+def _value_bounds(record: KeyValue) -> tuple[int, int]:
+    """Return where in the wire the value begins and ends."""
+    wire = record.wire
+    end = len(wire)
+    if record.lease:
+        end -= 1 + len(varint(record.lease))
+    at = 1
+    while wire[at] & 0x80:
+        at += 1
+    at += 2 + len(varint(len(record.key))) + len(record.key)
+    for number in (record.create_revision, record.mod_revision, record.version):
+        if number:
+            at += 1 + len(varint(number))
+    if at == end:
+        return end, end
+    at += 1
+    while wire[at] & 0x80:
+        at += 1
+    return at + 1, end

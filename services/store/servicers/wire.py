@@ -1,0 +1,91 @@
+"""etcd's answers as bytes, put together from records that are encoded already. Pure.
+
+Messages are built by hand here, and only here: the generated classes would decode and encode
+every record of a list once more. Each function names the message that it writes.
+"""
+
+from collections.abc import Iterable, Sequence
+
+from ..core.key_value import KeyValue, varint
+from ..core.state import DeleteResult, OperationResult, PutResult, RangeResult, TxnResult
+
+_SUCCEEDED = b"\x10\x01"
+_MORE = b"\x18\x01"
+_DELETED_EVENT = b"\x08\x01"
+
+
+class Headers:
+    """ResponseHeaders of one member, as field 1 of whatever they head."""
+
+    def __init__(self, cluster_id: int, member_id: int) -> None:
+        self._who = b"\x08%b\x10%b\x18" % (varint(cluster_id), varint(member_id))
+        self._last = (-1, -1)
+        self._field = b""
+
+    def field(self, revision: int, term: int) -> bytes:
+        """Return the header as of a revision; the same bytes for the same."""
+        if (revision, term) != self._last:
+            header = b"%b%b\x20%b" % (self._who, varint(revision), varint(term))
+            self._last = (revision, term)
+            self._field = b"\n%b%b" % (varint(len(header)), header)
+        return self._field
+
+
+def range_fields(result: RangeResult) -> bytes:
+    """Return a RangeResponse but for its header."""
+    parts = [record.wire for record in result.kvs]
+    if result.more:
+        parts.append(_MORE)
+    if result.count:
+        parts.append(b"\x20" + varint(result.count))
+    return b"".join(parts)
+
+
+def put_fields(result: PutResult) -> bytes:
+    """Return a PutResponse but for its header."""
+    return b"" if result.previous is None else result.previous.wire
+
+
+def delete_fields(result: DeleteResult) -> bytes:
+    """Return a DeleteRangeResponse but for its header."""
+    if not result.deleted:
+        return b""
+    previous = (record.as_field_3() for record in result.previous)
+    return b"\x10%b%b" % (varint(result.deleted), b"".join(previous))
+
+
+def txn_fields(result: TxnResult, revision: int) -> bytes:
+    """Return a TxnResponse but for its header; what it did was at a revision."""
+    header = b"\x18" + varint(revision)
+    header = b"\n%b%b" % (varint(len(header)), header)
+    parts = [_SUCCEEDED] if result.succeeded else []
+    for response in result.responses:
+        body = _operation(response, header, revision)
+        parts += b"\x1a", varint(len(body)), body
+    return b"".join(parts)
+
+
+def _operation(result: OperationResult, header: bytes, revision: int) -> bytes:
+    """Return a ResponseOp."""
+    match result:
+        case RangeResult():
+            tag, fields = b"\n", range_fields(result)
+        case PutResult():
+            tag, fields = b"\x12", put_fields(result)
+        case DeleteResult():
+            tag, fields = b"\x1a", delete_fields(result)
+        case TxnResult():
+            tag, fields = b"\x22", txn_fields(result, revision)
+    return b"%b%b%b%b" % (tag, varint(len(header) + len(fields)), header, fields)
+
+
+def events(records: Iterable[KeyValue], previous: Sequence[KeyValue | None] | None) -> bytes:
+    """Return the events of a WatchResponse: bytes that follow its other fields."""
+    parts: list[bytes] = []
+    for at, record in enumerate(records):
+        event = record.wire if record.version else _DELETED_EVENT + record.wire
+        before = previous[at] if previous is not None else None
+        if before is not None:
+            event += before.as_field_3()
+        parts += b"\x5a", varint(len(event)), event
+    return b"".join(parts)
