@@ -6,7 +6,7 @@ reads the history when there is room again.
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 
@@ -23,6 +23,8 @@ OUTBOX_BYTES_MAX = 4 << 20
 FRAGMENT_BYTES = 1 << 20
 """Events of one message for clients that ask for small ones."""
 
+SendNow = Callable[[bytes], bool]
+
 PROGRESS_ID = -1
 """As etcd: progress of the whole stream, not of one watcher."""
 
@@ -30,8 +32,9 @@ PROGRESS_ID = -1
 class Stream:
     """One client's watch stream: its watchers, and what waits to be sent."""
 
-    def __init__(self, hub: "Hub") -> None:
+    def __init__(self, hub: "Hub", send_now: SendNow) -> None:
         self._hub = hub
+        self._send_now = send_now
         self._outbox: deque[bytes] = deque()
         self._bytes = 0
         self._wake = asyncio.Event()
@@ -104,17 +107,16 @@ class Stream:
 
     # What the hub tells.
 
-    def push(self, watcher: Watcher, records: list[KeyValue], shared: bytes | None) -> None:
-        """Queue new writes for a watcher, encoded already if it takes what all take."""
+    def push(self, watcher: Watcher, records: list[KeyValue], shared: "Shared") -> None:
+        """Send or queue new writes for a watcher."""
         if self._bytes > OUTBOX_BYTES_MAX:
             watcher.next_revision = max(watcher.next_revision, records[0].mod_revision)
             self._lag(watcher)
-            return
-        if shared is not None and watcher.next_revision <= records[0].mod_revision:
+        elif watcher.takes_all and watcher.next_revision <= records[0].mod_revision:
             self._sent_to.add(watcher.id)
-            self._put(self._response(watcher.id) + shared)
-            return
-        self._put_events(watcher, [record for record in records if watcher.wants(record)])
+            self._put(shared.message(watcher.id))
+        else:
+            self._put_events(watcher, [record for record in records if watcher.wants(record)])
 
     def fall_behind(self, watcher: Watcher, revision: int) -> None:
         """The state jumped ahead: read what was missed after a revision from its history."""
@@ -184,14 +186,36 @@ class Stream:
             self._put(self._response(watcher.id, fragment=is_part) + part)
 
     def _response(self, id: int, **fields: object) -> bytes:
-        header = self._hub.store.header(self._hub.settled_revision)
-        response = pb.WatchResponse(header=header, watch_id=id, **fields)  # type: ignore[arg-type]
-        return response.SerializeToString()
+        header = self._hub.store.header_field(self._hub.settled_revision)
+        response = pb.WatchResponse(watch_id=id, **fields)  # type: ignore[arg-type]
+        return header + response.SerializeToString()
 
     def _put(self, message: bytes) -> None:
+        if not self._outbox and self._send_now(message):
+            return
         self._outbox.append(message)
         self._bytes += len(message)
         self._wake.set()
+
+
+class Shared:
+    """New writes in a range, encoded once for all who watch it."""
+
+    def __init__(self, header: bytes, records: list[KeyValue]) -> None:
+        self._header = header
+        self._records = records
+        self._events: bytes | None = None
+        self._messages: dict[int, bytes] = {}
+
+    def message(self, watch_id: int) -> bytes:
+        """Return the response for watchers of an ID; most streams have one, of the same ID."""
+        message = self._messages.get(watch_id)
+        if message is None:
+            if self._events is None:
+                self._events = wire.events(self._records, None)
+            message = b"".join((self._header, wire.watch_id_field(watch_id), self._events))
+            self._messages[watch_id] = message
+        return message
 
 
 class Hub:
@@ -215,9 +239,12 @@ class Hub:
         """Everything up to here was published."""
         return self.store.machine.settled_revision
 
-    def open(self) -> Stream:
-        """Return a new stream; `close` it in the end."""
-        stream = Stream(self)
+    def open(self, send_now: SendNow) -> Stream:
+        """Return a new stream; `close` it in the end.
+
+        `send_now` takes a message at once, or says that it cannot: then `next` returns it.
+        """
+        stream = Stream(self, send_now)
         self._open[stream] = None
         return stream
 
@@ -239,12 +266,9 @@ class Hub:
     def publish(self, records: list[KeyValue]) -> None:
         """Tell everybody who watches of new writes."""
         for group, found in self._watchers.match(records):
-            shared: bytes | None = None
+            shared = Shared(self.store.header_field(self.settled_revision), found)
             for watcher in list(group.watchers):
-                if watcher.is_plain and shared is None:
-                    shared = wire.events(found, None)
-                plain = shared if watcher.is_plain and not watcher.may_fragment else None
-                self._streams[watcher].push(watcher, found, plain)
+                self._streams[watcher].push(watcher, found, shared)
 
     def restart(self, settled: int) -> None:
         """The state was replaced: all watchers read what was written after a revision."""

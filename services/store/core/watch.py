@@ -31,15 +31,18 @@ class Watcher:
     wants_progress: bool = False
     may_fragment: bool = False
 
+    takes_all: bool = field(init=False)
+    """It takes what all others of its range take, as it comes."""
+
+    def __post_init__(self) -> None:
+        """Decide once what is asked for every write."""
+        wants_more = self.with_previous or self.may_fragment
+        self.takes_all = self.want_puts and self.want_deletes and not wants_more
+
     def wants(self, record: KeyValue) -> bool:
         """Say whether it is told of a write in its range."""
         wanted = self.want_puts if record.version else self.want_deletes
         return wanted and record.mod_revision >= self.next_revision
-
-    @property
-    def is_plain(self) -> bool:
-        """It takes what all others of its range take."""
-        return self.want_puts and self.want_deletes and not self.with_previous
 
 
 @dataclass(slots=True, eq=False)

@@ -40,7 +40,7 @@ class Watch:
 
     async def watch(self, requests: AsyncIterator[pb.WatchRequest], context: Context) -> None:
         """Serve one client until it ends the stream."""
-        stream = self._hub.open()
+        stream = self._hub.open(getattr(context, "write_now", _never))
         is_led = True
         try:
             async with asyncio.TaskGroup() as tasks:
@@ -59,6 +59,11 @@ class Watch:
     async def _end_without_leader(self) -> None:
         await self._hub.store.node.leader_lost()
         raise _LeaderLost
+
+
+def _never(message: bytes) -> bool:
+    """Stand in for a transport that sends nothing at once."""
+    return False
 
 
 async def _listen(stream: Stream, requests: AsyncIterator[pb.WatchRequest]) -> None:

@@ -79,6 +79,11 @@ def _operation(result: OperationResult, header: bytes, revision: int) -> bytes:
     return b"%b%b%b%b" % (tag, varint(len(header) + len(fields)), header, fields)
 
 
+def watch_id_field(id: int) -> bytes:
+    """Return the watch_id of a WatchResponse."""
+    return b"\x10" + varint(id) if id else b""
+
+
 def events(records: Iterable[KeyValue], previous: Sequence[KeyValue | None] | None) -> bytes:
     """Return the events of a WatchResponse: bytes that follow its other fields."""
     parts: list[bytes] = []
