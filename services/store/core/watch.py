@@ -5,12 +5,14 @@ all watchers of a range. Otherwise it lags, and reads the history in slices unti
 A synced watcher that cannot take more in becomes a lagging one: nothing is queued for it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+
+from sortedcontainers import SortedList
 
 from .errors import Compacted
 from .key_value import KeyValue
-from .mvcc import Mvcc, covers
+from .mvcc import ALL_FROM, Mvcc, covers
 
 SCAN_RECORDS = 2_000
 """How much history one slice looks at: well below a millisecond or two."""
@@ -55,11 +57,17 @@ class Group:
 
 
 class Watchers:
-    """All synced watchers, by range."""
+    """All synced watchers, by range.
+
+    The borders of all ranges cut the key space into segments; who watches a segment is looked up
+    once, and remembered until a range comes or goes.
+    """
 
     def __init__(self) -> None:
         self._keys: dict[bytes, Group] = {}
         self._ranges: dict[tuple[bytes, bytes], Group] = {}
+        self._borders: SortedList = SortedList()
+        self._segments: dict[int, tuple[Group, ...]] = {}
 
     def join(self, watcher: Watcher) -> None:
         """Count a watcher as synced."""
@@ -67,49 +75,59 @@ class Watchers:
             group = self._keys.setdefault(watcher.key, Group(watcher.key, b""))
         else:
             range = (watcher.key, watcher.end)
-            group = self._ranges.setdefault(range, Group(*range))
+            known = self._ranges.get(range)
+            if known is None:
+                known = self._ranges[range] = Group(*range)
+                self._borders.update(_borders(*range))
+                self._segments.clear()
+            group = known
         group.watchers[watcher] = None
 
     def leave(self, watcher: Watcher) -> None:
         """Forget a watcher; nothing if it is not synced."""
-        group = (
-            self._ranges.get((watcher.key, watcher.end))
-            if watcher.end
-            else self._keys.get(watcher.key)
-        )
+        range = (watcher.key, watcher.end)
+        group = self._ranges.get(range) if watcher.end else self._keys.get(watcher.key)
         if group is None or watcher not in group.watchers:
             return
         del group.watchers[watcher]
         if group.watchers:
             return
-        if watcher.end:
-            del self._ranges[watcher.key, watcher.end]
-        else:
+        if not watcher.end:
             del self._keys[watcher.key]
+            return
+        del self._ranges[range]
+        for border in _borders(*range):
+            self._borders.remove(border)
+        self._segments.clear()
 
     def drain(self) -> list[Watcher]:
         """Forget all watchers and return them: what they have seen is no longer known."""
         groups = (*self._keys.values(), *self._ranges.values())
-        self._keys, self._ranges = {}, {}
+        self._keys, self._ranges, self._segments = {}, {}, {}
+        self._borders.clear()
         return [watcher for group in groups for watcher in group.watchers]
 
     def match(self, records: Iterable[KeyValue]) -> list[tuple[Group, list[KeyValue]]]:
         """Return who is to be told of new writes, and of which."""
         if not self._keys and not self._ranges:
             return []
-        found: dict[int, tuple[Group, list[KeyValue]]] = {}
+        found: dict[Group, list[KeyValue]] = {}
         for record in records:
-            for group in self._groups_of(record.key):
-                found.setdefault(id(group), (group, []))[1].append(record)
-        return list(found.values())
+            key = record.key
+            segment = self._borders.bisect_right(key)
+            groups = self._segments.get(segment)
+            if groups is None:
+                groups = self._segments[segment] = tuple(
+                    group for (start, end), group in self._ranges.items() if covers(start, end, key)
+                )
+            exact = self._keys.get(key)
+            for group in groups if exact is None else (exact, *groups):
+                found.setdefault(group, []).append(record)
+        return list(found.items())
 
-    def _groups_of(self, key: bytes) -> Iterator[Group]:
-        exact = self._keys.get(key)
-        if exact is not None:
-            yield exact
-        for (start, end), group in self._ranges.items():
-            if key >= start and covers(start, end, key):
-                yield group
+
+def _borders(start: bytes, end: bytes) -> tuple[bytes, ...]:
+    return (start,) if end == ALL_FROM else (start, end)
 
 
 def catch_up(mvcc: Mvcc, watcher: Watcher) -> list[KeyValue]:

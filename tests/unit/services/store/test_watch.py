@@ -1,9 +1,11 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.store.core import watch
 from services.store.core.errors import Compacted
 from services.store.core.key_value import KeyValue, key_value
-from services.store.core.mvcc import ALL_FROM, Mvcc
+from services.store.core.mvcc import ALL_FROM, Mvcc, covers
 from services.store.core.watch import Watcher, Watchers, catch_up
 
 
@@ -110,3 +112,33 @@ def test_who_wants_a_forgotten_revision_is_told_so() -> None:
     with pytest.raises(Compacted):
         catch_up(mvcc, Watcher(1, b"a", b"", 3))
     assert revisions(catch_up(mvcc, Watcher(1, b"a", b"", 4))) == [4]
+
+
+KEY = st.sampled_from([b"a", b"a/1", b"a/2", b"b", b"b\0", b"c", b"\xff"])
+RANGE = st.tuples(KEY, st.sampled_from([b"", b"a0", b"b", b"c", b"d", ALL_FROM]))
+
+
+@given(st.lists(RANGE, max_size=8), st.data())
+def test_a_write_is_matched_with_every_range_that_covers_it(
+    ranges: list[tuple[bytes, bytes]], data: st.DataObject
+) -> None:
+    watchers, there = Watchers(), set()
+    for id, (key, end) in enumerate(ranges):
+        watcher = Watcher(id, key, end, 1)
+        watchers.join(watcher)
+        there.add(watcher)
+    while True:
+        key = data.draw(KEY)
+        told = [
+            watcher.id
+            for group, _ in watchers.match([key_value(key, b"", 2, 2, 1)])
+            for watcher in group.watchers
+        ]
+        assert sorted(told) == sorted(
+            watcher.id for watcher in there if covers(watcher.key, watcher.end, key)
+        )
+        if not there:
+            return
+        gone = data.draw(st.sampled_from(sorted(there, key=lambda watcher: watcher.id)))
+        watchers.leave(gone)
+        there.remove(gone)
