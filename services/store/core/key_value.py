@@ -4,9 +4,9 @@ Every answer that shows a key-value pair shows the same bytes: a range, an event
 So a record keeps them, framed as all those messages want them, and its value lies within.
 """
 
-import msgspec
+from functools import lru_cache
 
-_ONE_BYTE = tuple(bytes((number,)) for number in range(128))
+import msgspec
 
 
 class KeyValue(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -54,15 +54,10 @@ def key_value(
     return KeyValue(key, wire, create_revision, mod_revision, version, lease)
 
 
+@lru_cache(maxsize=4_096)
 def varint(number: int) -> bytes:
     """Return a number as protobuf writes it; a negative one as its two's complement."""
-    if 0 <= number < 0x80:
-        return _ONE_BYTE[number]
     number &= 0xFFFF_FFFF_FFFF_FFFF
-    if number < 0x4000:
-        return bytes((number & 0x7F | 0x80, number >> 7))
-    if number < 0x20_0000:
-        return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
     found = bytearray()
     while number > 0x7F:
         found.append(number & 0x7F | 0x80)
