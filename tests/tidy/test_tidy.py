@@ -17,6 +17,7 @@ GENERATED = ("pybernetes/rpc/", "pybernetes/api/", "pybernetes/schema/protos/")
 CATCH_ALL_ALLOWED = {
     "pybernetes/component/rpc_server.py": "the RPC boundary",
     "pybernetes/component/run.py": "the process's outermost frame",
+    "pybernetes/transport/http2.py": "one stream: its handler must not take the connection along",
     "services/controller/shell.py": "one key's sync",
     "services/nodeagent/pod_worker.py": "one pod's sync",
     "services/apiserver/http/server.py": "the HTTP boundary",
