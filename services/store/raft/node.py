@@ -43,6 +43,9 @@ RETRY_S = 0.05
 ASK_AGAIN_S = 0.3
 """An unanswered read index was lost: ask again."""
 
+EXPIRE_S = 0.25
+"""How late a deadline may be noticed."""
+
 LEADERLESS_S = 3.0
 """Long enough for two elections that nobody wins."""
 
@@ -88,6 +91,7 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class _Pending(Generic[Outcome]):
     done: asyncio.Future[Outcome | None]  # None: refused for certain
     term: int
+    deadline_s: float
 
 
 @dataclass(slots=True)
@@ -133,6 +137,8 @@ class Node(Generic[Outcome]):
         self._leader_changed = asyncio.Event()
         self._leader_gone = asyncio.Event()
         self._applied_term = 0
+        self._changes: dict[asyncio.Future[bool], None] = {}
+        self._reading: dict[Waiter, float] = {}
         self._readers: list[Waiter] = []
         self._remote_readers: list[tuple[str, int]] = []
         self._round: _Round | None = None
@@ -153,7 +159,8 @@ class Node(Generic[Outcome]):
     async def run_clock(self) -> None:
         """Tell the engine the time, for ever."""
         while True:
-            await asyncio.sleep(self.engine.tick())
+            await asyncio.sleep(min(self.engine.tick(), EXPIRE_S))
+            self._expire(self._clock.monotonic_s())
             if self._round and self._clock.monotonic_s() - self._round.started_s > ASK_AGAIN_S:
                 self._restart_reads()
 
@@ -166,24 +173,22 @@ class Node(Generic[Outcome]):
         Raises NoLeader or TooManyRequests when it certainly did not and will not happen, TimedOut
         when that is unknown.
         """
-        if len(self._pending) >= QUEUE_MAX:
+        if len(self._pending) + len(self._changes) >= QUEUE_MAX:
             raise TooManyRequests
-        is_unknown = False
-        try:
-            async with asyncio.timeout(PROPOSE_S):
-                while not only_here or self.engine.is_leader:
-                    await self.leader_known()
-                    self._sequence += 1  # a new one each time: a late refusal means the old one
-                    is_unknown = True
-                    outcome = await self._offer(self._sequence, command)
-                    if outcome is not None:
-                        return outcome
-                    is_unknown = False
-                    if only_here:
-                        break
-                    await self._better_leader()
-        except TimeoutError:
-            raise (TimedOut if is_unknown else NoLeader) from None
+        deadline_s = self._clock.monotonic_s() + PROPOSE_S
+        while not only_here or self.engine.is_leader:
+            if self.engine.leader is None and not await self._leader_changes(deadline_s):
+                raise NoLeader
+            self._sequence += 1  # a new one each time: a late refusal means the old one
+            outcome = await self._offer(self._sequence, command, deadline_s)
+            if outcome is not None:
+                return outcome
+            if only_here:
+                break
+            now_s = self._clock.monotonic_s()
+            await self._leader_changes(min(deadline_s, now_s + RETRY_S))
+            if now_s >= deadline_s:
+                break
         raise NoLeader
 
     async def leader_known(self) -> None:
@@ -204,18 +209,23 @@ class Node(Generic[Outcome]):
             except TimeoutError:
                 return
 
-    async def _better_leader(self) -> None:
-        self._leader_changed.clear()
+    async def _leader_changes(self, deadline_s: float) -> bool:
+        """Wait for another leader; say whether there was one in time."""
+        loop = asyncio.get_running_loop()
+        change: asyncio.Future[bool] = loop.create_future()
+        self._changes[change] = None
+        left_s = deadline_s - self._clock.monotonic_s()
+        timer = loop.call_later(max(0.0, left_s), _give_up, change)
         try:
-            async with asyncio.timeout(RETRY_S):
-                await self._leader_changed.wait()
-        except TimeoutError:
-            return
+            return await change
+        finally:
+            timer.cancel()
+            del self._changes[change]
 
-    async def _offer(self, sequence: int, command: bytes) -> Outcome | None:
+    async def _offer(self, sequence: int, command: bytes, deadline_s: float) -> Outcome | None:
         """Return the outcome; None if it was refused for certain."""
         done: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
-        self._pending[sequence] = _Pending(done, self.engine.term)
+        self._pending[sequence] = _Pending(done, self.engine.term, deadline_s)
         if self.engine.is_leader:
             self._queue.append((self.name, sequence, command))
             self._work.set()
@@ -310,13 +320,22 @@ class Node(Generic[Outcome]):
         if self._is_alone and engine.may_read and engine.applied_index == engine.commit_index:
             return
         waiter: Waiter = asyncio.get_running_loop().create_future()
+        self._reading[waiter] = self._clock.monotonic_s() + READ_S
         self._readers.append(waiter)
         self._work.set()
         try:
-            async with asyncio.timeout(READ_S):
-                await waiter
-        except TimeoutError:
-            raise (TimedOut if engine.leader else NoLeader) from None
+            await waiter
+        finally:
+            del self._reading[waiter]
+
+    def _expire(self, now_s: float) -> None:
+        """End what has waited too long: whether a proposal happens is unknown then."""
+        for pending in self._pending.values():
+            if pending.deadline_s <= now_s and not pending.done.done():
+                pending.done.set_exception(TimedOut())
+        for waiter, deadline_s in self._reading.items():
+            if deadline_s <= now_s and not waiter.done():
+                waiter.set_exception(TimedOut() if self.engine.leader else NoLeader())
 
     def _begin_reads(self) -> None:
         if self._round is not None:
@@ -393,6 +412,10 @@ class Node(Generic[Outcome]):
         self._leader_changed.set()
         if self.engine.leader is None:
             self._leader_gone.set()
+        else:
+            for change in self._changes:
+                if not change.done():
+                    change.set_result(True)
         self._work.set()
 
     def on_commit(self) -> None:
@@ -429,3 +452,8 @@ class Node(Generic[Outcome]):
                 self.snapshots.on_message(peer, message)
             case _:
                 self.engine.on_message(peer, message)
+
+
+def _give_up(change: "asyncio.Future[bool]") -> None:
+    if not change.done():
+        change.set_result(False)
