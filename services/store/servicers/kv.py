@@ -46,7 +46,7 @@ class KV:
         wanted = range_command(request)
         check(wanted)
         result, revision = await self._store.range(wanted, is_serializable=request.serializable)
-        return self._store.header_field(revision) + wire.range_fields(result)
+        return wire.range_response(self._store.header_field(revision), result)
 
     @refusing
     async def put(self, request: pb.PutRequest, context: Context) -> bytes:
@@ -55,7 +55,7 @@ class KV:
         check(wanted)
         result, revision = await self._store.write(wanted)
         assert isinstance(result, PutResult)
-        return self._store.header_field(revision) + wire.put_fields(result)
+        return wire.put_response(self._store.header_field(revision), result)
 
     @refusing
     async def delete_range(self, request: pb.DeleteRangeRequest, context: Context) -> bytes:
@@ -64,7 +64,7 @@ class KV:
         check(wanted)
         result, revision = await self._store.write(wanted)
         assert isinstance(result, DeleteResult)
-        return self._store.header_field(revision) + wire.delete_fields(result)
+        return wire.delete_response(self._store.header_field(revision), result)
 
     @refusing
     async def txn(self, request: pb.TxnRequest, context: Context) -> bytes:
@@ -76,7 +76,7 @@ class KV:
         else:
             result, revision = await self._store.read_txn(wanted)
         assert isinstance(result, TxnResult)
-        return self._store.header_field(revision) + wire.txn_fields(result, revision)
+        return wire.txn_response(self._store.header_field(revision), result, revision)
 
     @refusing
     async def compact(self, request: pb.CompactionRequest, context: Context) -> bytes:

@@ -31,9 +31,9 @@ class Headers:
         return self._field
 
 
-def range_fields(result: RangeResult) -> bytes:
-    """Return a RangeResponse but for its header."""
-    parts = [record.wire for record in result.kvs]
+def range_response(header: bytes, result: RangeResult) -> bytes:
+    """Return a RangeResponse."""
+    parts = [header, *[record.wire for record in result.kvs]]
     if result.more:
         parts.append(_MORE)
     if result.count:
@@ -41,26 +41,26 @@ def range_fields(result: RangeResult) -> bytes:
     return b"".join(parts)
 
 
-def put_fields(result: PutResult) -> bytes:
-    """Return a PutResponse but for its header."""
-    return b"" if result.previous is None else result.previous.wire
+def put_response(header: bytes, result: PutResult) -> bytes:
+    """Return a PutResponse."""
+    return header if result.previous is None else header + result.previous.wire
 
 
-def delete_fields(result: DeleteResult) -> bytes:
-    """Return a DeleteRangeResponse but for its header."""
+def delete_response(header: bytes, result: DeleteResult) -> bytes:
+    """Return a DeleteRangeResponse."""
     if not result.deleted:
-        return b""
+        return header
     previous = (record.as_field_3() for record in result.previous)
-    return b"\x10%b%b" % (varint(result.deleted), b"".join(previous))
+    return b"%b\x10%b%b" % (header, varint(result.deleted), b"".join(previous))
 
 
-def txn_fields(result: TxnResult, revision: int) -> bytes:
-    """Return a TxnResponse but for its header; what it did was at a revision."""
-    header = b"\x18" + varint(revision)
-    header = b"\n%b%b" % (varint(len(header)), header)
-    parts = [_SUCCEEDED] if result.succeeded else []
+def txn_response(header: bytes, result: TxnResult, revision: int) -> bytes:
+    """Return a TxnResponse; the headers within say nothing but the revision."""
+    inner = b"\x18" + varint(revision)
+    inner = b"\n%b%b" % (varint(len(inner)), inner)
+    parts = [header, _SUCCEEDED] if result.succeeded else [header]
     for response in result.responses:
-        body = _operation(response, header, revision)
+        body = _operation(response, inner, revision)
         parts += b"\x1a", varint(len(body)), body
     return b"".join(parts)
 
@@ -69,14 +69,14 @@ def _operation(result: OperationResult, header: bytes, revision: int) -> bytes:
     """Return a ResponseOp."""
     match result:
         case RangeResult():
-            tag, fields = b"\n", range_fields(result)
+            tag, response = b"\n", range_response(header, result)
         case PutResult():
-            tag, fields = b"\x12", put_fields(result)
+            tag, response = b"\x12", put_response(header, result)
         case DeleteResult():
-            tag, fields = b"\x1a", delete_fields(result)
+            tag, response = b"\x1a", delete_response(header, result)
         case TxnResult():
-            tag, fields = b"\x22", txn_fields(result, revision)
-    return b"%b%b%b%b" % (tag, varint(len(header) + len(fields)), header, fields)
+            tag, response = b"\x22", txn_response(header, result, revision)
+    return b"%b%b%b" % (tag, varint(len(response)), response)
 
 
 def watch_id_field(id: int) -> bytes:

@@ -37,15 +37,15 @@ def test_a_header_is_field_1_of_every_answer() -> None:
 
 def test_ranges_puts_and_deletes_read_as_their_messages() -> None:
     assert pb.RangeResponse.FromString(
-        wire.range_fields(RangeResult([A, B], 300, more=True))
+        wire.range_response(b"", RangeResult([A, B], 300, more=True))
     ) == pb.RangeResponse(kvs=[message(A), message(B)], more=True, count=300)
-    assert wire.range_fields(RangeResult([], 0, more=False)) == b""
-    assert pb.PutResponse.FromString(wire.put_fields(PutResult(A))) == pb.PutResponse(
+    assert wire.range_response(b"", RangeResult([], 0, more=False)) == b""
+    assert pb.PutResponse.FromString(wire.put_response(b"", PutResult(A))) == pb.PutResponse(
         prev_kv=message(A)
     )
-    assert wire.put_fields(PutResult(None)) == b""
+    assert wire.put_response(b"", PutResult(None)) == b""
     assert pb.DeleteRangeResponse.FromString(
-        wire.delete_fields(DeleteResult(2, [A, B]))
+        wire.delete_response(b"", DeleteResult(2, [A, B]))
     ) == pb.DeleteRangeResponse(deleted=2, prev_kvs=[message(A), message(B)])
 
 
@@ -66,7 +66,7 @@ def test_a_transaction_reads_as_its_message_to_any_depth() -> None:
     ranged = pb.RangeResponse(header=inner(9), kvs=[message(A)], count=1)
     put = pb.PutResponse(header=inner(9), prev_kv=message(B))
     deleted = pb.DeleteRangeResponse(header=inner(9))
-    assert pb.TxnResponse.FromString(wire.txn_fields(result, 9)) == pb.TxnResponse(
+    assert pb.TxnResponse.FromString(wire.txn_response(b"", result, 9)) == pb.TxnResponse(
         succeeded=True,
         responses=[
             pb.ResponseOp(response_range=ranged),
