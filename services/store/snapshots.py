@@ -20,6 +20,12 @@ from .wal import sync_directory
 WRITE_BYTES = 256 << 10
 """Collected before a thread writes it."""
 
+SYNC_BYTES = 4 << 20
+"""Written before it is made durable: the log's own writes must not queue behind a gigabyte."""
+
+IDLE_SHARE = 4
+"""For each moment that a snapshot takes of the loop or the disk, so many go to everybody else."""
+
 log = get_logger("snapshots")
 
 
@@ -78,18 +84,20 @@ class SnapshotFiles:
         loop = asyncio.get_running_loop()
         file = path.open("wb")
         try:
-            buffer = [first]
-            size = 0
+            buffer, size, unsynced = [first], 0, 0
+            began_s = loop.time()
             for piece in pieces:
                 buffer.append(piece)
                 size += len(piece)
                 if size >= WRITE_BYTES:
-                    await loop.run_in_executor(None, file.write, b"".join(buffer))
+                    unsynced += size
+                    is_sync = unsynced >= SYNC_BYTES
+                    await loop.run_in_executor(None, _write, file, b"".join(buffer), is_sync)
                     buffer, size = [], 0
-                else:
-                    await asyncio.sleep(0)
-            await loop.run_in_executor(None, file.write, b"".join(buffer))
-            await loop.run_in_executor(None, _make_durable, file)
+                    unsynced = 0 if is_sync else unsynced
+                await asyncio.sleep((loop.time() - began_s) * IDLE_SHARE)
+                began_s = loop.time()
+            await loop.run_in_executor(None, _write, file, b"".join(buffer), True)
         finally:
             pieces.close()
             file.close()
@@ -117,9 +125,12 @@ def read(path: Path) -> tuple[Head, State]:
     return snapshot.decode(path.read_bytes())
 
 
-def _make_durable(file: BufferedWriter) -> None:
-    file.flush()
-    os.fsync(file.fileno())
+def _write(file: BufferedWriter, data: bytes, is_sync: bool) -> None:
+    """In a thread."""
+    file.write(data)
+    if is_sync:
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _parse(path: Path) -> SnapshotFile:
