@@ -21,6 +21,8 @@ CATCH_ALL_ALLOWED = {
     "services/controller/shell.py": "one key's sync",
     "services/nodeagent/pod_worker.py": "one pod's sync",
     "services/apiserver/http/server.py": "the HTTP boundary",
+    "pybernetes/transport/http/http1.py": "one request, and one connection, of HTTP/1.1",
+    "pybernetes/transport/http/http2.py": "one request of HTTP/2",
     "services/proxy/engine.py": "callbacks of the loop: the error is handed to the process's task",
 }
 

@@ -1,0 +1,217 @@
+"""One request and its answer on a stream of HTTP/2."""
+
+import asyncio
+from typing import Final, Protocol
+
+import structlog
+
+from ..engine import ErrorCode
+from ..http2 import ServerStream
+from .limits import HttpLimits
+from .reply import BODILESS, PIECE_BYTES, Disconnected, Duplex, Fields, Handler
+from .request import Body, Headers, HttpError, Request
+
+log = structlog.get_logger(component="http")
+
+COLON: Final = ord(":")
+"""Pseudo-headers begin with it."""
+
+
+class Owner(Protocol):
+    """Who listens, as a stream sees it."""
+
+    limits: HttpLimits
+    handler: Handler
+    date_line: bytes
+
+
+class Http2Exchange:
+    """A stream's handler, its request's flow and its reply."""
+
+    def __init__(self, owner: Owner, stream: ServerStream) -> None:
+        self.task: asyncio.Task[None] | None = None
+        self.is_started = False
+        self.is_ended = False
+        self._owner = owner
+        self._stream = stream
+        self._is_head = stream.method == b"HEAD"
+        self._is_lost = False
+        self._wanted = False
+        self._unconsumed = 0
+        self._writable: asyncio.Event | None = None
+        length = next((value for name, value in stream.headers if name == b"content-length"), None)
+        self._body = Body(self, int(length) if length is not None else None)
+
+    async def run(self) -> None:
+        """Let the handler answer; see to it that the answer is whole or broken off."""
+        stream = self._stream
+        try:
+            await self._owner.handler(self._request(), self)
+            if not self.is_ended and not self._is_lost:
+                log.error("request left unanswered", method=stream.method, path=stream.path)
+                self._refuse(HttpError(500, "internal error"))
+        except asyncio.CancelledError:
+            stream.reset(ErrorCode.CANCEL)
+            raise
+        except Disconnected:
+            log.debug("client left", path=stream.path)
+        except HttpError as error:
+            self._refuse(error)
+        except Exception:
+            log.exception("request failed", method=stream.method, path=stream.path)
+            self._refuse(HttpError(500, "internal error"))
+
+    def _request(self) -> Request:
+        stream, authority = self._stream, b""
+        pairs = []
+        for pair in stream.headers:
+            if pair[0][0] != COLON:
+                pairs.append(pair)
+            elif pair[0] == b":authority":
+                authority = pair[1]
+        headers = Headers(pairs)
+        if authority and "host" not in headers:
+            headers = Headers([(b"host", authority), *pairs])
+        return Request(
+            method=stream.method.decode("latin-1"),
+            target=stream.path,
+            version="2",
+            headers=headers,
+            peer=stream.peer,
+            body=self._body,
+            body_bytes_max=self._owner.limits.body_bytes_max,
+        )
+
+    # --- what the stream says ---
+
+    def data_received(self, data: bytes) -> None:
+        """Keep a piece of the body; the peer's window stays closed until somebody wants it."""
+        self._unconsumed += len(data)
+        self._body.feed(data)
+        if self._wanted:
+            self._consume()
+
+    def end_received(self) -> None:
+        """Know that the request is complete."""
+        self._body.end()
+
+    def writable(self) -> None:
+        """Let writers go on."""
+        if self._writable is not None:
+            self._writable.set()
+
+    def closed(self, error_code: int | None) -> None:
+        """Cancel who still works for a peer that has gone."""
+        if self.is_ended and error_code == 0:
+            return
+        self._is_lost = True
+        self.writable()
+        if self.task is not None:
+            self.task.cancel()
+
+    # --- the body's view ---
+
+    def wanted(self, body: Body) -> None:
+        """Open the window: somebody waits for the body."""
+        self._wanted = True
+        self._consume()
+
+    def unwanted(self) -> None:
+        """Let the window close."""
+        self._wanted = False
+
+    def taken(self, size: int) -> None:
+        """Give back the window of what was read."""
+        self._consume()
+
+    def _consume(self) -> None:
+        size, self._unconsumed = self._unconsumed, 0
+        self._stream.consumed(size)
+
+    # --- the reply ---
+
+    async def respond(self, status: int, headers: Fields, body: bytes = b"") -> None:
+        """Send a whole answer; return once the peer is not far behind. Raises Disconnected."""
+        head = self._head(status, headers)
+        if status not in BODILESS:
+            head.append((b"content-length", b"%d" % len(body)))
+        if not body or self._is_head or status in BODILESS:
+            self.is_ended = True
+            self._stream.respond(head, end=True)
+        else:
+            self._stream.respond(head)
+            await self._send(body, end=True)
+
+    def start(self, status: int, headers: Fields) -> None:
+        """Send status and headers of an answer that comes in pieces."""
+        self._stream.respond(self._head(status, headers))
+
+    async def write(self, data: bytes) -> None:
+        """Send a piece; return once the peer is not far behind. Raises Disconnected."""
+        assert self.is_started
+        assert not self.is_ended
+        if data and not self._is_head:
+            await self._send(data, end=False)
+
+    def end(self) -> None:
+        """Complete an answer that came in pieces."""
+        assert self.is_started
+        assert not self.is_ended
+        self.is_ended = True
+        self._stream.send(b"", end=True)
+
+    def upgrade(self, headers: Fields) -> Duplex:
+        """Raise HttpError: HTTP/2 has no such thing."""
+        raise HttpError(400, "there are no upgrades in HTTP/2")
+
+    def _head(self, status: int, headers: Fields) -> list[tuple[bytes, bytes]]:
+        assert not self.is_started
+        self.is_started = True
+        head = [(b":status", b"%d" % status), (b"date", self._owner.date_line[6:-2])]
+        head += [(name.lower().encode(), value.encode()) for name, value in headers]
+        return head
+
+    async def _send(self, data: bytes, *, end: bool) -> None:
+        stream, size = self._stream, len(data)
+        if size <= PIECE_BYTES:
+            self.is_ended = end
+            stream.send(data, end=end)
+        else:
+            view = memoryview(data)
+            for start in range(0, size, PIECE_BYTES):
+                if not stream.is_writable:
+                    await self._wait()
+                is_last = end and start + PIECE_BYTES >= size
+                self.is_ended = is_last
+                stream.send(view[start : start + PIECE_BYTES], end=is_last)
+        if not stream.is_writable and not end:
+            await self._wait()
+        if self._is_lost:
+            raise Disconnected("the client has gone")
+
+    async def _wait(self) -> None:
+        """Wait until the peer has taken most of what is queued. Raises Disconnected."""
+        self._writable = asyncio.Event()
+        try:
+            async with asyncio.timeout(self._owner.limits.stall_s):
+                while not (self._stream.is_writable or self._is_lost):
+                    self._writable.clear()
+                    await self._writable.wait()
+        except TimeoutError:
+            log.info("client takes nothing", peer=self._stream.peer.address)
+            self._stream.reset(ErrorCode.CANCEL)
+            raise Disconnected("the client takes nothing") from None
+        if self._is_lost:
+            raise Disconnected("the client has gone")
+
+    def _refuse(self, error: HttpError) -> None:
+        if self.is_ended or self._is_lost:
+            return
+        if self.is_started:
+            self._stream.reset(ErrorCode.INTERNAL_ERROR)
+            return
+        body = error.text.encode() + b"\n"
+        head = self._head(error.status, (("content-type", "text/plain; charset=utf-8"),))
+        self.is_ended = True
+        self._stream.respond(head, end=self._is_head)
+        self._stream.send(body, end=True)
