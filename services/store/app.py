@@ -65,13 +65,13 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     )
     transfers = Transfers(node.engine, journal, machine, files, peers.send, node.skip)
     node.snapshots = transfers
-    store = Store(cluster, node, machine, directory)
+    store = Store(cluster, node, machine, directory, config.limits())
     hub = Hub(store)
     rpc = RpcServer(config.listen, tls)
     KV(store).register(rpc.server)
     rpc_pb2_grpc.add_LeaseServicer_to_server(Lease(store, rng), rpc.server)
     rpc_pb2_grpc.add_ClusterServicer_to_server(ClusterServicer(store), rpc.server)
-    rpc_pb2_grpc.add_MaintenanceServicer_to_server(Maintenance(store), rpc.server)
+    rpc_pb2_grpc.add_MaintenanceServicer_to_server(Maintenance(store, transfers), rpc.server)
     Watch(hub).register(rpc.server)
     for name in (*(f"etcdserverpb.{service}" for service in SERVICES), WATCH):
         rpc.add(name)

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from pybernetes.component.config import option
 
+from .core.check import REQUEST_BYTES_MAX, TXN_OPERATIONS_MAX, Limits
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -20,6 +22,11 @@ class Config:
     auto_compaction_revisions: int = option(
         0, "forget history older than so many revisions, once a minute; 0: only when told to"
     )
+    quota_backend_bytes: int = option(
+        0, "refuse what would make the keys and their history larger; 0: 2 GiB; below: never"
+    )
+    max_request_bytes: int = option(REQUEST_BYTES_MAX, "refuse requests that are larger")
+    max_txn_ops: int = option(TXN_OPERATIONS_MAX, "refuse transactions that do more")
     tls_ca: Path | None = option(None, "authority that signs members and clients")
     tls_cert: Path | None = option(None, "our certificate, for peers and clients")
     tls_key: Path | None = option(None, "its key")
@@ -32,6 +39,10 @@ class Config:
                 f"--name: Invalid value: {self.name!r}: must be in --initial-cluster:"
                 f" {', '.join(members)}"
             )
+
+    def limits(self) -> Limits:
+        """Return what clients may ask for."""
+        return Limits(self.max_request_bytes, self.max_txn_ops, self.quota_backend_bytes)
 
     def members(self) -> dict[str, str]:
         """Return every member's peer address, by name, in order of the names."""

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
+from typing import NoReturn
 
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 
-from .core.check import check_size
-from .core.command import Command, Range, Txn, encode
-from .core.errors import StoreError
+from .core.alarms import grows
+from .core.check import Limits
+from .core.command import Alarm, AlarmAction, AlarmType, Command, Range, Txn, encode
+from .core.errors import NoSpace, RequestTooLarge, StoreError
 from .core.state import Applied, RangeResult, Result
 from .machine import Machine
 from .raft.node import Node
@@ -45,13 +47,20 @@ class Store:
     """One member."""
 
     def __init__(
-        self, cluster: Cluster, node: Node[Applied], machine: Machine, directory: Path
+        self,
+        cluster: Cluster,
+        node: Node[Applied],
+        machine: Machine,
+        directory: Path,
+        limits: Limits,
     ) -> None:
         self.cluster = cluster
         self.node = node
         self.machine = machine
+        self.limits = limits
         self._directory = directory
         self._member_id = cluster.member_id(cluster.name)
+        self._stored_bytes_max = limits.stored_bytes_max
         self._headers = Headers(cluster.id, self._member_id)
 
     async def write(self, command: Command, *, only_here: bool = False) -> tuple[Result, int]:
@@ -60,11 +69,22 @@ class Store:
         Raises the StoreError with which it is refused.
         """
         encoded = encode(command)
-        check_size(encoded)
+        size = len(encoded)
+        if size > self.limits.request_bytes:
+            raise RequestTooLarge
+        if self.machine.state.mvcc.size_bytes + size > self._stored_bytes_max and grows(command):
+            await self._run_out_of_space()
         applied = await self.node.propose(encoded, only_here=only_here)
         if isinstance(applied.result, StoreError):
             raise applied.result
         return applied.result, applied.revision
+
+    async def _run_out_of_space(self) -> NoReturn:
+        """Tell all members that there is no space left, and refuse."""
+        alarm = Alarm(AlarmAction.ACTIVATE, self._member_id, AlarmType.NOSPACE)
+        if not self.machine.state.alarms.has(alarm):
+            await self.write(alarm)
+        raise NoSpace
 
     async def range(self, request: Range, *, is_serializable: bool) -> tuple[RangeResult, int]:
         """Read keys; unless serializable, everything acknowledged before is in it."""

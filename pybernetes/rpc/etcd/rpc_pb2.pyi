@@ -602,8 +602,11 @@ class HashKVResponse(_message.Message):
     HEADER_FIELD_NUMBER: _builtins.int
     HASH_FIELD_NUMBER: _builtins.int
     COMPACT_REVISION_FIELD_NUMBER: _builtins.int
+    HASH_REVISION_FIELD_NUMBER: _builtins.int
     hash: _builtins.int
     compact_revision: _builtins.int
+    hash_revision: _builtins.int
+    """up to which it is"""
     @_builtins.property
     def header(self) -> Global___ResponseHeader: ...
     def __init__(
@@ -612,10 +615,11 @@ class HashKVResponse(_message.Message):
         header: Global___ResponseHeader | None = ...,
         hash: _builtins.int = ...,
         compact_revision: _builtins.int = ...,
+        hash_revision: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["compact_revision", b"compact_revision", "hash", b"hash", "header", b"header"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compact_revision", b"compact_revision", "hash", b"hash", "hash_revision", b"hash_revision", "header", b"header"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -666,8 +670,11 @@ class SnapshotResponse(_message.Message):
     HEADER_FIELD_NUMBER: _builtins.int
     REMAINING_BYTES_FIELD_NUMBER: _builtins.int
     BLOB_FIELD_NUMBER: _builtins.int
+    VERSION_FIELD_NUMBER: _builtins.int
     remaining_bytes: _builtins.int
     blob: _builtins.bytes
+    """the last one: SHA-256 of all others"""
+    version: _builtins.str
     @_builtins.property
     def header(self) -> Global___ResponseHeader: ...
     def __init__(
@@ -676,10 +683,11 @@ class SnapshotResponse(_message.Message):
         header: Global___ResponseHeader | None = ...,
         remaining_bytes: _builtins.int = ...,
         blob: _builtins.bytes = ...,
+        version: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "header", b"header", "remaining_bytes", b"remaining_bytes"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["blob", b"blob", "header", b"header", "remaining_bytes", b"remaining_bytes", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -1616,6 +1624,8 @@ class StatusResponse(_message.Message):
     ERRORS_FIELD_NUMBER: _builtins.int
     DBSIZEINUSE_FIELD_NUMBER: _builtins.int
     ISLEARNER_FIELD_NUMBER: _builtins.int
+    STORAGEVERSION_FIELD_NUMBER: _builtins.int
+    DBSIZEQUOTA_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     dbSize: _builtins.int
     leader: _builtins.int
@@ -1625,6 +1635,8 @@ class StatusResponse(_message.Message):
     raftAppliedIndex: _builtins.int
     dbSizeInUse: _builtins.int
     isLearner: _builtins.bool
+    storageVersion: _builtins.str
+    dbSizeQuota: _builtins.int
     @_builtins.property
     def header(self) -> Global___ResponseHeader: ...
     @_builtins.property
@@ -1642,10 +1654,12 @@ class StatusResponse(_message.Message):
         errors: _abc.Iterable[_builtins.str] | None = ...,
         dbSizeInUse: _builtins.int = ...,
         isLearner: _builtins.bool = ...,
+        storageVersion: _builtins.str = ...,
+        dbSizeQuota: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["header", b"header"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["dbSize", b"dbSize", "dbSizeInUse", b"dbSizeInUse", "errors", b"errors", "header", b"header", "isLearner", b"isLearner", "leader", b"leader", "raftAppliedIndex", b"raftAppliedIndex", "raftIndex", b"raftIndex", "raftTerm", b"raftTerm", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dbSize", b"dbSize", "dbSizeInUse", b"dbSizeInUse", "dbSizeQuota", b"dbSizeQuota", "errors", b"errors", "header", b"header", "isLearner", b"isLearner", "leader", b"leader", "raftAppliedIndex", b"raftAppliedIndex", "raftIndex", b"raftIndex", "raftTerm", b"raftTerm", "storageVersion", b"storageVersion", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -2,13 +2,14 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from dataclasses import dataclass
+from math import inf
 
 from .command import DeleteRange, Operation, Put, Range, Txn
 from .errors import (
     DuplicateKey,
     EmptyKey,
     LeaseProvided,
-    RequestTooLarge,
     TooManyOperations,
     ValueProvided,
 )
@@ -20,11 +21,25 @@ TXN_OPERATIONS_MAX = 128
 REQUEST_BYTES_MAX = 3 << 19
 """1.5 MiB, as etcd."""
 
+QUOTA_BYTES = 2 << 30
+"""2 GiB, as etcd."""
 
-def check_size(encoded: bytes) -> None:
-    """Raise RequestTooLarge for what would hold up everybody else."""
-    if len(encoded) > REQUEST_BYTES_MAX:
-        raise RequestTooLarge
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much one client may ask for, and all of them may store."""
+
+    request_bytes: int = REQUEST_BYTES_MAX
+    txn_operations: int = TXN_OPERATIONS_MAX
+    quota_bytes: int = 0
+    """0: as much as etcd allows; below: whatever fits."""
+
+    @property
+    def stored_bytes_max(self) -> float:
+        """The quota as a number that sizes can be compared with."""
+        if self.quota_bytes < 0:
+            return inf
+        return self.quota_bytes or QUOTA_BYTES
 
 
 def check(operation: Operation, *, operations_max: int = TXN_OPERATIONS_MAX) -> None:

@@ -50,6 +50,22 @@ class CompareTarget(IntEnum):
     LEASE = 4
 
 
+class AlarmAction(IntEnum):
+    """etcd's numbers."""
+
+    GET = 0
+    ACTIVATE = 1
+    DEACTIVATE = 2
+
+
+class AlarmType(IntEnum):
+    """etcd's numbers."""
+
+    NONE = 0
+    NOSPACE = 1
+    CORRUPT = 2
+
+
 class _Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base of everything below: encoded as an array, its tag first."""
 
@@ -151,6 +167,14 @@ class LeaseTimeToLive(_Command, frozen=True, tag=11):
     keys: bool = False
 
 
+class Alarm(_Command, frozen=True, tag=12):
+    """List, raise or end alarms."""
+
+    action: AlarmAction
+    member: int = 0
+    alarm: AlarmType = AlarmType.NONE
+
+
 Operation = Union[Range, Put, DeleteRange, Txn]  # noqa: UP007 - msgspec resolves it by name
 Command = (
     Range
@@ -164,6 +188,7 @@ Command = (
     | LeaseExpire
     | LeaseRestart
     | LeaseTimeToLive
+    | Alarm
 )
 
 _VERSION = bytes((FORMAT,))

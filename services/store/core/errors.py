@@ -103,6 +103,18 @@ class TooManyRequests(StoreError):
     text = "etcdserver: too many requests"
 
 
+class NoSpace(StoreError):
+    """The quota is used up: only what frees space is done, until the alarm is disarmed."""
+
+    text = "etcdserver: mvcc: database space exceeded"
+
+
+class CorruptCluster(StoreError):
+    """Members disagree about what they hold: somebody must look before anything is written."""
+
+    text = "etcdserver: corrupt cluster"
+
+
 class NoLeader(StoreError):
     """No majority of the members agrees on a leader; nothing was done."""
 

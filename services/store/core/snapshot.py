@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from .alarms import Alarms
 from .key_value import KeyValue
 from .lease import Leases
 from .mvcc import Mvcc
@@ -41,6 +42,8 @@ class Head(msgspec.Struct, frozen=True, array_like=True, tag="head"):
     compact_revision: int
     leases: tuple[tuple[int, int, int], ...]
     """ID, time to live in seconds, deadline in milliseconds."""
+    alarms: tuple[tuple[int, int], ...] = ()
+    """Member, and etcd's number of the alarm."""
 
 
 class Slice(msgspec.Struct, frozen=True, array_like=True, tag="slice"):
@@ -67,7 +70,8 @@ def encode(state: State, index: int, term: int) -> Generator[bytes, None, None]:
     """
     leases = tuple((lease.id, lease.ttl_s, lease.deadline_ms) for lease in state.leases.all())
     mvcc = state.mvcc
-    head = Head(index, term, mvcc.revision, mvcc.compact_revision, leases)
+    alarms = tuple((raised.member, int(raised.alarm)) for raised in state.alarms.all())
+    head = Head(index, term, mvcc.revision, mvcc.compact_revision, leases, alarms)
     base, history = mvcc.hold()
     try:
         yield MAGIC
@@ -152,4 +156,4 @@ def _state(head: Head, base: Iterable[KeyValue], history: Iterable[KeyValue]) ->
         leases.restore(id, ttl_s, deadline_ms)
     for key, lease in mvcc.leased():
         leases.attach(key, lease)
-    return State(mvcc, leases)
+    return State(mvcc, leases, Alarms(head.alarms))

@@ -10,7 +10,9 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
+from .alarms import Alarms, RaisedAlarm, Severity, refusal
 from .command import (
+    Alarm,
     Command,
     Compact,
     Compare,
@@ -83,8 +85,15 @@ class LeaseResult:
     keys: tuple[bytes, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class AlarmResult:
+    """The alarms that a command is about."""
+
+    alarms: tuple[RaisedAlarm, ...]
+
+
 OperationResult = RangeResult | PutResult | DeleteResult | TxnResult
-Result = OperationResult | LeaseResult | None
+Result = OperationResult | LeaseResult | AlarmResult | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +107,20 @@ class Applied:
 class State:
     """Everything that is replicated."""
 
-    def __init__(self, mvcc: Mvcc | None = None, leases: Leases | None = None) -> None:
+    def __init__(
+        self,
+        mvcc: Mvcc | None = None,
+        leases: Leases | None = None,
+        alarms: Alarms | None = None,
+    ) -> None:
         self.mvcc = mvcc or Mvcc()
         self.leases = leases or Leases()
+        self.alarms = alarms or Alarms()
+        self._handlers = _handlers(self.alarms.severity)
 
     def apply(self, command: Command, now_ms: int) -> Applied:
         """Do what a command says, by the leader's clock."""
-        handler = _HANDLERS[type(command)]
+        handler = self._handlers[type(command)]
         try:
             result = handler(self, command, now_ms)
         except StoreError as refusal:
@@ -164,6 +180,11 @@ class State:
 
     def _compact(self, request: Compact, now_ms: int) -> None:
         self.mvcc.compact(request.revision)
+
+    def _alarm(self, request: Alarm, now_ms: int) -> AlarmResult:
+        result = AlarmResult(self.alarms.change(request))
+        self._handlers = _handlers(self.alarms.severity)
+        return result
 
     def _lease_grant(self, request: LeaseGrant, now_ms: int) -> LeaseResult:
         return _lease_result(self.leases.grant(request.id, request.ttl_s, now_ms), now_ms)
@@ -354,7 +375,9 @@ def _lease_result(lease: Lease, now_ms: int, *, with_keys: bool = False) -> Leas
     return LeaseResult(lease.id, lease.ttl_s, left_s, keys)
 
 
-_HANDLERS: dict[type, Callable[[State, Any, int], Result]] = {
+Handler = Callable[[State, Any, int], Result]
+
+_HANDLERS: dict[type, Handler] = {
     Range: lambda state, request, now_ms: state.range(request),
     Put: State._put,
     DeleteRange: State._delete,
@@ -366,4 +389,22 @@ _HANDLERS: dict[type, Callable[[State, Any, int], Result]] = {
     LeaseTimeToLive: State._lease_time_to_live,
     LeaseRevoke: State._lease_revoke,
     LeaseExpire: State._lease_expire,
+    Alarm: State._alarm,
 }
+
+
+def _handlers(severity: Severity) -> dict[type, Handler]:
+    """Return what does each command: with alarms, some are refused first."""
+    if severity is Severity.NORMAL:
+        return _HANDLERS
+    return {kind: _guarded(handler, severity) for kind, handler in _HANDLERS.items()}
+
+
+def _guarded(handler: Handler, severity: Severity) -> Handler:
+    def guarded(state: State, command: Any, now_ms: int) -> Result:
+        why = refusal(severity, command)
+        if why is not None:
+            raise why
+        return handler(state, command, now_ms)
+
+    return guarded

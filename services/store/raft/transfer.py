@@ -60,6 +60,7 @@ class Transfers:
         self._on_installed = on_installed
         self._incoming: _Incoming | None = None
         self._arrived: tuple[str, Path] | None = None
+        self._asked: list[asyncio.Future[SnapshotFile]] = []
         self._wake = asyncio.Event()
 
     def needed(self, peer: str) -> None:
@@ -128,6 +129,13 @@ class Transfers:
         if self._is_long():
             self._wake.set()
 
+    async def take(self) -> SnapshotFile:
+        """Take a snapshot of all that is applied, and shorten the log; return it."""
+        taken: asyncio.Future[SnapshotFile] = asyncio.get_running_loop().create_future()
+        self._asked.append(taken)
+        self._wake.set()
+        return await taken
+
     def _is_long(self) -> bool:
         newest = self._files.newest
         since = self._engine.applied_index - (newest.index if newest else 0)
@@ -143,16 +151,23 @@ class Transfers:
             if self._arrived is not None:
                 await self._install(*self._arrived)
                 self._arrived = None
-            elif self._is_long():
+            if self._asked or self._is_long():
                 await self._take()
 
     async def _take(self) -> None:
+        asked, self._asked = self._asked, []
         index = self._engine.applied_index
-        term = self._journal.term_at(index)
-        assert term is not None
-        await self._files.write(self._machine.state, index, term)
-        await self._journal.forget(index, KEEP_ENTRIES, KEEP_BYTES)
-        log.info("snapshot taken", index=index)
+        newest = self._files.newest
+        if newest is None or newest.index < index:
+            term = self._journal.term_at(index)
+            assert term is not None
+            await self._files.write(self._machine.state, index, term)
+            await self._journal.forget(index, KEEP_ENTRIES, KEEP_BYTES)
+            log.info("snapshot taken", index=index)
+        assert self._files.newest is not None
+        for taken in asked:
+            if not taken.done():
+                taken.set_result(self._files.newest)
 
     async def _install(self, peer: str, path: Path) -> None:
         loop = asyncio.get_running_loop()

@@ -29,6 +29,8 @@ CODES: dict[type[errors.StoreError], grpc.StatusCode] = {
     errors.LeaseExists: grpc.StatusCode.FAILED_PRECONDITION,
     errors.LeaseTtlTooLarge: grpc.StatusCode.OUT_OF_RANGE,
     errors.TooManyRequests: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.NoSpace: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    errors.CorruptCluster: grpc.StatusCode.DATA_LOSS,
     errors.NoLeader: grpc.StatusCode.UNAVAILABLE,
     errors.TimedOut: grpc.StatusCode.UNAVAILABLE,
 }

@@ -70,7 +70,7 @@ class KV:
     async def txn(self, request: pb.TxnRequest, context: Context) -> bytes:
         """Compare, then do one thing or another; what cannot write is not replicated."""
         wanted = txn_command(request)
-        check(wanted)
+        check(wanted, operations_max=self._store.limits.txn_operations)
         if is_write(wanted):
             result, revision = await self._store.write(wanted)
         else:
