@@ -207,7 +207,7 @@ def encode(command: Command) -> bytes:
 
 def decode(data: bytes) -> Command:
     """Return what `encode` was given; UnknownFormat for bytes of another version."""
-    if data[:1] != _VERSION:
+    if not data or data[0] != FORMAT:
         raise UnknownFormat(
             f"command format {data[0] if data else 'none'}: this version of the store reads"
             f" {FORMAT}"

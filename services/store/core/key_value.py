@@ -41,15 +41,28 @@ def key_value(
     key: bytes, value: bytes, create_revision: int, mod_revision: int, version: int, lease: int = 0
 ) -> KeyValue:
     """Return a record; encodes it."""
-    body = b"\n%b%b%b%b%b%b%b" % (
-        varint(len(key)),
-        key,
-        b"\x10" + varint(create_revision) if create_revision else b"",
-        b"\x18" + varint(mod_revision) if mod_revision else b"",
-        b"\x20" + varint(version) if version else b"",
-        b"\x2a%b%b" % (varint(len(value)), value) if value else b"",
-        b"\x30" + varint(lease) if lease else b"",
-    )
+    if (
+        value and create_revision and mod_revision and version and not lease
+    ):  # most records: the rest is this, part by part
+        body = b"\n%b%b\x10%b\x18%b\x20%b\x2a%b%b" % (
+            varint(len(key)),
+            key,
+            varint(create_revision),
+            varint(mod_revision),
+            varint(version),
+            varint(len(value)),
+            value,
+        )
+    else:
+        body = b"\n%b%b%b%b%b%b%b" % (
+            varint(len(key)),
+            key,
+            b"\x10" + varint(create_revision) if create_revision else b"",
+            b"\x18" + varint(mod_revision) if mod_revision else b"",
+            b"\x20" + varint(version) if version else b"",
+            b"\x2a%b%b" % (varint(len(value)), value) if value else b"",
+            b"\x30" + varint(lease) if lease else b"",
+        )
     wire = b"\x12%b%b" % (varint(len(body)), body)
     return KeyValue(key, wire, create_revision, mod_revision, version, lease)
 

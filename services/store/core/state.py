@@ -10,6 +10,8 @@ from itertools import islice
 from operator import attrgetter
 from typing import Any, TypeVar, cast
 
+import msgspec
+
 from .alarms import Alarms, RaisedAlarm, Severity, refusal
 from .command import (
     Alarm,
@@ -96,8 +98,7 @@ OperationResult = RangeResult | PutResult | DeleteResult | TxnResult
 Result = OperationResult | LeaseResult | AlarmResult | None
 
 
-@dataclass(frozen=True, slots=True)
-class Applied:
+class Applied(msgspec.Struct, frozen=True, gc=False):
     """The outcome of a command, and the revision after it."""
 
     revision: int

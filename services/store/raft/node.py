@@ -88,13 +88,6 @@ class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 @dataclass(slots=True)
-class _Pending(Generic[Outcome]):
-    done: asyncio.Future[Outcome | None]  # None: refused for certain
-    term: int
-    deadline_s: float
-
-
-@dataclass(slots=True)
 class _Round:
     """Reads that share one confirmation."""
 
@@ -129,7 +122,8 @@ class Node(Generic[Outcome]):
         self._machine = machine
         self._clock = clock
         self._sequence = first_sequence
-        self._pending: dict[int, _Pending[Outcome]] = {}
+        # Who waits (for None: refused for certain), since which term, and until when in seconds.
+        self._pending: dict[int, tuple[asyncio.Future[Outcome | None], int, float]] = {}
         self._queue: list[tuple[str, int, bytes]] = []
         self._encoder = msgspec.msgpack.Encoder()
         self._decoder = msgspec.msgpack.Decoder(Batch)
@@ -180,7 +174,14 @@ class Node(Generic[Outcome]):
             if self.engine.leader is None and not await self._leader_changes(deadline_s):
                 raise NoLeader
             self._sequence += 1  # a new one each time: a late refusal means the old one
-            outcome = await self._offer(self._sequence, command, deadline_s)
+            sequence = self._sequence
+            done: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
+            self._pending[sequence] = (done, self.engine.term, deadline_s)
+            self._offer(sequence, command)
+            try:
+                outcome = await done
+            finally:
+                self._pending.pop(sequence, None)
             if outcome is not None:
                 return outcome
             if only_here:
@@ -222,27 +223,21 @@ class Node(Generic[Outcome]):
             timer.cancel()
             del self._changes[change]
 
-    async def _offer(self, sequence: int, command: bytes, deadline_s: float) -> Outcome | None:
-        """Return the outcome; None if it was refused for certain."""
-        done: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
-        self._pending[sequence] = _Pending(done, self.engine.term, deadline_s)
+    def _offer(self, sequence: int, command: bytes) -> None:
+        """Queue a proposal here, or pass it to the leader."""
         if self.engine.is_leader:
             self._queue.append((self.name, sequence, command))
             self._work.set()
-        else:
-            leader = self.engine.leader
-            proposal = Propose(self.engine.term, sequence, command)
-            if leader is None or not self._peers.send(leader, proposal):
-                self._refuse(sequence)
-        try:
-            return await done
-        finally:
-            self._pending.pop(sequence, None)
+            return
+        leader = self.engine.leader
+        proposal = Propose(self.engine.term, sequence, command)
+        if leader is None or not self._peers.send(leader, proposal):
+            self._refuse(sequence)
 
     def _refuse(self, sequence: int) -> None:
         pending = self._pending.pop(sequence, None)
-        if pending is not None and not pending.done.done():
-            pending.done.set_result(None)
+        if pending is not None and not pending[0].done():
+            pending[0].set_result(None)
 
     def _on_propose(self, peer: str, proposal: Propose) -> None:
         is_overload = len(self._queue) >= QUEUE_MAX
@@ -295,20 +290,20 @@ class Node(Generic[Outcome]):
             outcome = self._machine.apply(command, batch.now_ms)
             if origin == self.name:
                 pending = self._pending.pop(sequence, None)
-                if pending is not None and not pending.done.done():
-                    pending.done.set_result(outcome)
+                if pending is not None and not pending[0].done():
+                    pending[0].set_result(outcome)
 
     def _begin_term(self, term: int) -> None:
         self._applied_term = term
-        for sequence in [at for at, pending in self._pending.items() if pending.term < term]:
+        for sequence in [at for at, pending in self._pending.items() if pending[1] < term]:
             self._refuse(sequence)
 
     def skip(self) -> None:
         """A snapshot took us further: what became of entries that it covers is unknown."""
         pending, self._pending = self._pending, {}
-        for waiting in pending.values():
-            if not waiting.done.done():
-                waiting.done.set_exception(TimedOut())
+        for done, _, _ in pending.values():
+            if not done.done():
+                done.set_exception(TimedOut())
         self._wake_readers()
         self._work.set()
 
@@ -330,9 +325,9 @@ class Node(Generic[Outcome]):
 
     def _expire(self, now_s: float) -> None:
         """End what has waited too long: whether a proposal happens is unknown then."""
-        for pending in self._pending.values():
-            if pending.deadline_s <= now_s and not pending.done.done():
-                pending.done.set_exception(TimedOut())
+        for done, _, deadline_s in self._pending.values():
+            if deadline_s <= now_s and not done.done():
+                done.set_exception(TimedOut())
         for waiter, deadline_s in self._reading.items():
             if deadline_s <= now_s and not waiter.done():
                 waiter.set_exception(TimedOut() if self.engine.leader else NoLeader())

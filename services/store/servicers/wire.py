@@ -19,16 +19,19 @@ class Headers:
 
     def __init__(self, cluster_id: int, member_id: int) -> None:
         self._who = b"\x08%b\x10%b\x18" % (varint(cluster_id), varint(member_id))
-        self._last = (-1, -1)
-        self._field = b""
+        self._term = -1
+        self._heads: list[bytes] = []
+        self._tail = b""
 
     def field(self, revision: int, term: int) -> bytes:
-        """Return the header as of a revision; the same bytes for the same."""
-        if (revision, term) != self._last:
-            header = b"%b%b\x20%b" % (self._who, varint(revision), varint(term))
-            self._last = (revision, term)
-            self._field = b"\n%b%b" % (varint(len(header)), header)
-        return self._field
+        """Return the header as of a revision."""
+        if term != self._term:
+            self._term = term
+            self._tail = b"\x20" + varint(term)
+            size = len(self._who) + len(self._tail)
+            self._heads = [b"\n%b%b" % (varint(size + digits), self._who) for digits in range(11)]
+        digits = varint(revision)
+        return b"%b%b%b" % (self._heads[len(digits)], digits, self._tail)
 
 
 def range_response(header: bytes, result: RangeResult) -> bytes:

@@ -5,6 +5,7 @@ from pybernetes.rpc.etcd import kv_pb2
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 from services.store.core.key_value import key_value, varint
 
+POSITIVE = st.integers(min_value=1, max_value=2**63 - 1)
 INT64 = st.integers(min_value=0, max_value=2**63 - 1)
 LEASE = st.integers(min_value=-(2**63), max_value=2**63 - 1)
 VALUE = st.binary(max_size=300) | st.integers(16_000, 17_000).map(bytes)
