@@ -70,6 +70,12 @@ def key_value(
 @lru_cache(maxsize=4_096)
 def varint(number: int) -> bytes:
     """Return a number as protobuf writes it; a negative one as its two's complement."""
+    if 0 <= number < 0x80:
+        return bytes((number,))
+    if 0 <= number < 0x20_0000:
+        last = number >> 14
+        head = (number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, last)
+        return bytes(head) if last else bytes((head[0], number >> 7))
     number &= 0xFFFF_FFFF_FFFF_FFFF
     found = bytearray()
     while number > 0x7F:
