@@ -34,9 +34,6 @@ from .watching import Hub
 
 SERVICES = ("KV", "Lease", "Cluster", "Maintenance")
 
-PROGRESS_S = 5.0
-"""How often a quiet watcher that wants it hears how far it is."""
-
 log = get_logger("store")
 
 
@@ -81,16 +78,16 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     resources.callback(close_peers)
     for work in (journal.run(), machine.run(), node.run(), node.run_clock(), transfers.run()):
         tasks.create_task(work)
-    tasks.create_task(Duties(store, config.auto_compaction_revisions).run())
-    tasks.create_task(_notify_progress(hub))
+    tasks.create_task(Duties(store, config.compaction()).run())
+    tasks.create_task(_notify_progress(hub, config.progress_s()))
     await rpc.start(is_serving=False)
     tasks.create_task(_tell_health(node, rpc))
     return Service(drain=lambda: rpc.drain(DRAIN_GRACE_S))
 
 
-async def _notify_progress(hub: Hub) -> None:
+async def _notify_progress(hub: Hub, every_s: float) -> None:
     while True:
-        await asyncio.sleep(PROGRESS_S)
+        await asyncio.sleep(every_s)
         hub.notify_progress()
 
 

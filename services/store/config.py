@@ -6,6 +6,8 @@ from pathlib import Path
 from pybernetes.component.config import option
 
 from .core.check import REQUEST_BYTES_MAX, TXN_OPERATIONS_MAX, Limits
+from .core.compaction import Compaction, compaction
+from .core.durations import parse_duration
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,8 +21,14 @@ class Config:
         ("store-1=127.0.0.1:2380",), "every member as name=host:port of its peer listener"
     )
     data_dir: Path = option(Path("store-data"), "log and snapshots; made if absent")
-    auto_compaction_revisions: int = option(
-        0, "forget history older than so many revisions, once a minute; 0: only when told to"
+    auto_compaction_mode: str = option(
+        "periodic", "what --auto-compaction-retention counts: periodic (time) or revision"
+    )
+    auto_compaction_retention: str = option(
+        "0", "forget older history: a duration, or hours as a number; or revisions; 0: never"
+    )
+    watch_progress_notify_interval: str = option(
+        "5s", "how often a quiet watcher that wants it hears how far it is"
     )
     quota_backend_bytes: int = option(
         0, "refuse what would make the keys and their history larger; 0: 2 GiB; below: never"
@@ -32,7 +40,9 @@ class Config:
     tls_key: Path | None = option(None, "its key")
 
     def __post_init__(self) -> None:
-        """Refuse a cluster that we are no part of."""
+        """Refuse a cluster that we are no part of, and limits that make no sense."""
+        self.compaction()
+        self.progress_s()
         members = self.members()
         if self.name not in members:
             raise ValueError(
@@ -43,6 +53,17 @@ class Config:
     def limits(self) -> Limits:
         """Return what clients may ask for."""
         return Limits(self.max_request_bytes, self.max_txn_ops, self.quota_backend_bytes)
+
+    def compaction(self) -> Compaction:
+        """Return which history goes by itself."""
+        return compaction(self.auto_compaction_mode, self.auto_compaction_retention)
+
+    def progress_s(self) -> float:
+        """Return the interval of progress notifications."""
+        try:
+            return parse_duration(self.watch_progress_notify_interval)
+        except ValueError as error:
+            raise ValueError(f"--watch-progress-notify-interval: Invalid value: {error}") from None
 
     def members(self) -> dict[str, str]:
         """Return every member's peer address, by name, in order of the names."""

@@ -3,6 +3,7 @@
 import asyncio
 
 from .core.command import Compact, LeaseExpire, LeaseRestart
+from .core.compaction import Compaction
 from .core.errors import StoreError
 from .store import Store
 
@@ -12,24 +13,22 @@ ROUND_S = 0.5
 EXPIRE_MAX = 500
 """Leases of one command: their keys go at once."""
 
-COMPACT_ROUNDS = 120
-"""A minute."""
-
 
 class Duties:
-    """The leader's round of duties; followers do nothing."""
+    """The leader's round of duties; followers only look on."""
 
-    def __init__(self, store: Store, auto_compaction_revisions: int) -> None:
+    def __init__(self, store: Store, compaction: Compaction) -> None:
         self._store = store
-        self._keep_revisions = auto_compaction_revisions
+        self._compaction = compaction
         self._restarted_in = 0
-        self._rounds = 0
 
     async def run(self) -> None:
         """Go round, for ever."""
         while True:
             await asyncio.sleep(ROUND_S)
-            if self._store.node.engine.may_read:
+            node, mvcc = self._store.node, self._store.machine.state.mvcc
+            self._compaction.observe(node.now_ms() / 1_000, mvcc.revision)
+            if node.engine.may_read:
                 try:
                     await self._round()
                 except StoreError:
@@ -45,8 +44,6 @@ class Duties:
         ids = state.leases.due(node.now_ms(), EXPIRE_MAX)
         if ids:
             await self._store.write(LeaseExpire(ids), only_here=True)
-        self._rounds += 1
-        if self._keep_revisions and self._rounds % COMPACT_ROUNDS == 0:
-            revision = state.mvcc.revision - self._keep_revisions
-            if revision > state.mvcc.compact_revision:
-                await self._store.write(Compact(revision))
+        revision = self._compaction.due(node.now_ms() / 1_000)
+        if revision > state.mvcc.compact_revision:
+            await self._store.write(Compact(revision))

@@ -1,6 +1,7 @@
 """Alarms, quota, checksums, defragmentation and backups, with stock etcdctl on real members."""
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -109,3 +110,23 @@ def test_etcdctl_saves_a_backup_that_is_whole(store: LocalStore, tmp_path: Path)
     saved = tmp_path / "backup.db"
     LocalStore([store.members[1]]).etcdctl("snapshot", "save", str(saved))
     assert saved.stat().st_size % 512 == 32
+
+
+def test_history_goes_by_itself_after_its_time(tmp_path: Path) -> None:
+    with (
+        local_store(tmp_path, "--auto-compaction-retention=1s") as store,
+        store.members[0].channel() as channel,
+    ):
+        kv = pb_grpc.KVStub(channel)
+        put = pb.PutRequest(key=b"k", value=b"v")
+        first = kv.Put(put, timeout=CALL_S).header.revision
+        deadline = time.monotonic() + CALL_S
+        refusals: set[str | None] = set()
+        while not refusals:
+            assert time.monotonic() < deadline
+            kv.Put(put, timeout=CALL_S)
+            try:
+                kv.Range(pb.RangeRequest(key=b"k", revision=first), timeout=CALL_S)
+            except grpc.RpcError as refused:
+                refusals.add(refused.details())
+    assert refusals == {"etcdserver: mvcc: required revision has been compacted"}
