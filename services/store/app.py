@@ -16,6 +16,7 @@ from .config import Config
 from .core.snapshot import Head
 from .core.state import Applied, State
 from .directory import member_directory
+from .disk import SystemDisk
 from .duties import Duties
 from .machine import Machine
 from .raft.journal import FIRST_INDEX, Journal
@@ -44,9 +45,10 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     cluster = Cluster(config.name, members, "https" if tls else "http", config.listen)
     directory = resources.enter_context(member_directory(config.data_dir, cluster.id, config.name))
     rng = random.SystemRandom()
-    files = SnapshotFiles(directory / "snapshots")
+    disk = SystemDisk()
+    files = SnapshotFiles(disk, directory / "snapshots")
     head, state = files.load() or (Head(FIRST_INDEX, 0, 0, 0, ()), State())
-    journal = Journal(directory / "wal")
+    journal = Journal(disk, directory / "wal")
     journal.begin_at(head.index, head.term)
     machine = Machine(state)
     peers = Peers(config.name, members, cluster.id, tls)

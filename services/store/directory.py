@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from .wal import sync_directory
+from .disk import SystemDisk
 
 FORMAT = 1
 """Raise it when an older version of the store could not read what we write."""
@@ -71,4 +71,4 @@ def write_durably(path: Path, data: bytes) -> None:
         file.flush()
         os.fsync(file.fileno())
     scratch.replace(path)
-    sync_directory(path.parent)
+    SystemDisk().sync_directory(path.parent)

@@ -5,9 +5,7 @@ the log forget what it says. Nothing is forked, copied or stopped meanwhile.
 """
 
 import asyncio
-import os
 from dataclasses import dataclass
-from io import BufferedWriter
 from pathlib import Path
 
 from pybernetes.component.logs import get_logger
@@ -15,14 +13,10 @@ from pybernetes.component.logs import get_logger
 from .core import snapshot
 from .core.snapshot import CorruptSnapshot, Head
 from .core.state import State
-from .wal import sync_directory
+from .disk import Disk, File
+from .limits import LIMITS, Limits
 
-WRITE_BYTES = 256 << 10
-"""Collected before a thread writes it."""
-
-SYNC_BYTES = 4 << 20
-"""Written before it is made durable: the log's own writes must not queue behind a gigabyte."""
-
+SUFFIX = ".snap"
 IDLE_SHARE = 4
 """For each moment that a snapshot takes of the loop or the disk, so many go to everybody else."""
 
@@ -45,13 +39,15 @@ class SnapshotFile:
 class SnapshotFiles:
     """The snapshots of one member; normally one."""
 
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700, exist_ok=True)
+    def __init__(self, disk: Disk, directory: Path, limits: Limits = LIMITS) -> None:
+        disk.make_directory(directory)
+        self.disk = disk
         self.directory = directory
-        for scratch in directory.glob("*.new"):
-            scratch.unlink()  # a crash while it was written
+        self._limits = limits
+        for scratch in disk.files(directory, ".new"):
+            disk.unlink(scratch)  # a crash while it was written
         self.newest = max(
-            (_parse(path) for path in directory.glob("*.snap")),
+            (_parse(path) for path in disk.files(directory, SUFFIX)),
             key=lambda file: file.index,
             default=None,
         )
@@ -62,7 +58,7 @@ class SnapshotFiles:
             return None
         path = self.newest.path
         try:
-            head, state = read(path)
+            head, state = self.read(path)
         except CorruptSnapshot as error:
             raise BrokenSnapshot(
                 f"{path}: {error}. The disk or a person changed it. Delete the member's data"
@@ -81,23 +77,23 @@ class SnapshotFiles:
         path = self.directory / f"{index}.new"
         pieces = snapshot.encode(state, index, term)
         first = next(pieces)  # now: before anything else happens
-        loop = asyncio.get_running_loop()
-        file = path.open("wb")
+        loop, disk, limits = asyncio.get_running_loop(), self.disk, self._limits
+        file = disk.create(path)
         try:
             buffer, size, unsynced = [first], 0, 0
             began_s = loop.time()
             for piece in pieces:
                 buffer.append(piece)
                 size += len(piece)
-                if size >= WRITE_BYTES:
+                if size >= limits.write_bytes:
                     unsynced += size
-                    is_sync = unsynced >= SYNC_BYTES
-                    await loop.run_in_executor(None, _write, file, b"".join(buffer), is_sync)
+                    is_sync = unsynced >= limits.sync_bytes
+                    await disk.run(_write, file, b"".join(buffer), is_sync)
                     buffer, size = [], 0
                     unsynced = 0 if is_sync else unsynced
                 await asyncio.sleep((loop.time() - began_s) * IDLE_SHARE)
                 began_s = loop.time()
-            await loop.run_in_executor(None, _write, file, b"".join(buffer), True)
+            await disk.run(_write, file, b"".join(buffer), True)
         finally:
             pieces.close()
             file.close()
@@ -105,32 +101,32 @@ class SnapshotFiles:
 
     async def adopt(self, path: Path, index: int, term: int) -> None:
         """Make a durable file the newest snapshot, and delete older ones; durable on return."""
-        await asyncio.get_running_loop().run_in_executor(None, self._adopt, path, index, term)
+        await self.disk.run(self._adopt, path, index, term)
+
+    def read(self, path: Path) -> tuple[Head, State]:
+        """Decode a snapshot file; CorruptSnapshot when it is none. Slow for a large one."""
+        return snapshot.decode(self.disk.read(path))
 
     def _adopt(self, path: Path, index: int, term: int) -> None:
+        """In a thread."""
+        disk = self.disk
         if self.newest is not None and self.newest.index >= index:
-            path.unlink()
+            disk.unlink(path)
             return
-        final = self.directory / f"{index:020d}-{term}.snap"
-        path.replace(final)
-        sync_directory(self.directory)
+        final = self.directory / f"{index:020d}-{term}{SUFFIX}"
+        disk.replace(path, final)
+        disk.sync_directory(self.directory)
         self.newest = SnapshotFile(final, index, term)
-        for other in self.directory.glob("*.snap"):
+        for other in disk.files(self.directory, SUFFIX):
             if other != final:
-                other.unlink()
+                disk.unlink(other)
 
 
-def read(path: Path) -> tuple[Head, State]:
-    """Decode a snapshot file; CorruptSnapshot when it is none. Slow for a large one."""
-    return snapshot.decode(path.read_bytes())
-
-
-def _write(file: BufferedWriter, data: bytes, is_sync: bool) -> None:
+def _write(file: File, data: bytes, is_sync: bool) -> None:
     """In a thread."""
     file.write(data)
     if is_sync:
-        file.flush()
-        os.fsync(file.fileno())
+        file.sync()
 
 
 def _parse(path: Path) -> SnapshotFile:

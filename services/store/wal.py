@@ -6,7 +6,6 @@ away: it was never acknowledged. Anything else that does not fit is refused: to 
 lose what others rely on.
 """
 
-import os
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,9 +14,12 @@ from itertools import pairwise
 from pathlib import Path
 from struct import Struct
 
+from .disk import Disk, File
+
 FORMAT = 1
-SEGMENT_BYTES = 32 << 20
-"""Long enough to be rare, short enough to be deleted soon."""
+SUFFIX = ".wal"
+START_BYTES = 4_096
+"""The first record of a segment is much shorter."""
 
 SECTOR_BYTES = 512
 """What a disk writes whole or not at all."""
@@ -70,9 +72,10 @@ def segment_start(number: int, index: int, term: int) -> Record:
 class Wal:
     """The segments of one directory. Blocking: call it from a thread of its own."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, disk: Disk, directory: Path) -> None:
+        self._disk = disk
         self._directory = directory
-        self._fd = -1
+        self._file: File | None = None
         self._number = 0
         self.segment_bytes = 0
 
@@ -81,15 +84,16 @@ class Wal:
 
         Raises CorruptLog.
         """
-        segments = sorted(self._directory.glob("*.wal"))
-        if segments and not any(records(segments[-1].read_bytes(), segments[-1], is_last=True)):
-            segments.pop().unlink()  # a crash just as the segment was made
+        disk = self._disk
+        segments = disk.files(self._directory, SUFFIX)
+        if segments and not any(records(disk.read(segments[-1]), segments[-1], is_last=True)):
+            disk.unlink(segments.pop())  # a crash just as the segment was made
         numbers = [int(path.stem) for path in segments]
         if numbers and numbers != list(range(numbers[0], numbers[0] + len(numbers))):
             raise CorruptLog(f"{self._directory}: segments are missing: there are {numbers}")
         size = 0
         for path, number in zip(segments, numbers, strict=True):
-            data = path.read_bytes()
+            data = disk.read(path)
             size = 0
             for record, end in records(data, path, is_last=path is segments[-1]):
                 if size == 0:
@@ -102,46 +106,40 @@ class Wal:
 
     def begin(self, index: int, term: int, *more: Record) -> None:
         """Start the next segment: the log so far ended at (index, term). Durable on return."""
-        if self._fd >= 0:
-            os.fdatasync(self._fd)
-            os.close(self._fd)
+        if self._file is not None:
+            self._file.sync()
+            self._file.close()
         self._open(self._number + 1, 0)
         start = segment_start(self._number, index, term)
         self.append(b"".join(record.encode() for record in (start, *more)))
-        sync_directory(self._directory)
+        self._disk.sync_directory(self._directory)
 
     def append(self, data: bytes) -> None:
         """Write encoded records. Durable on return; an error must end the process."""
-        view = memoryview(data)
-        while view:
-            view = view[os.write(self._fd, view) :]
-        os.fdatasync(self._fd)
+        assert self._file is not None
+        self._file.write(data)
+        self._file.sync()
         self.segment_bytes += len(data)
 
     def delete_before(self, index: int) -> None:
         """Delete the oldest segments as long as the next one begins at or below an index."""
-        segments = sorted(self._directory.glob("*.wal"))
-        for path, following in pairwise(segments):
-            with following.open("rb") as file:
-                start = next(records(file.read(4_096), following, is_last=True))[0]
+        disk = self._disk
+        for path, following in pairwise(disk.files(self._directory, SUFFIX)):
+            beginning = disk.read(following, 0, START_BYTES)
+            start = next(records(beginning, following, is_last=True))[0]
             if start.index > index:
                 return
-            path.unlink()
+            disk.unlink(path)
 
     def close(self) -> None:
         """Close the open segment."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
+        if self._file is not None:
+            self._file.close()
+            self._file = None
 
     def _open(self, number: int, size: int) -> None:
-        path = self._directory / f"{number:016d}.wal"
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = self._disk.extend(self._directory / f"{number:016d}{SUFFIX}", size)
         self._number, self.segment_bytes = number, size
-        if os.fstat(self._fd).st_size != size:
-            os.ftruncate(self._fd, size)
-            os.fsync(self._fd)
-        os.lseek(self._fd, size, os.SEEK_SET)
 
 
 def records(data: bytes, path: Path, *, is_last: bool) -> Iterator[tuple[Record, int]]:
@@ -175,15 +173,6 @@ def records(data: bytes, path: Path, *, is_last: bool) -> Iterator[tuple[Record,
         at = end
     if at < len(data) and not is_last:
         raise _corrupt(path, at, "a record is cut off, and later segments exist")
-
-
-def sync_directory(directory: Path) -> None:
-    """Make names that were created, renamed or deleted durable."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def _has_unwritten_sector(data: bytes, at: int) -> bool:

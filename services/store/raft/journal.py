@@ -8,10 +8,11 @@ position up to which a snapshot speaks; its command is empty.
 import asyncio
 from bisect import bisect_left
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from ..wal import SEGMENT_BYTES, CorruptLog, Kind, Record, Wal
+from ..disk import Disk
+from ..limits import LIMITS, Limits
+from ..wal import CorruptLog, Kind, Record, Wal
 
 Entry = tuple[bytes, int, int]
 """Command, index, term: as pysyncobj orders them."""
@@ -23,14 +24,15 @@ FIRST_INDEX = 1
 class Journal:
     """What pysyncobj asks of a journal, plus durability."""
 
-    def __init__(self, directory: Path) -> None:
-        directory.mkdir(mode=0o700, exist_ok=True)
+    def __init__(self, disk: Disk, directory: Path, limits: Limits = LIMITS) -> None:
+        disk.make_directory(directory)
         self.synced_index = 0
         self.bytes = 0
         self.is_busy = False
         self.on_synced: Callable[[], None] = lambda: None
-        self._wal = Wal(directory)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="wal")
+        self._wal = Wal(disk, directory)
+        self._thread = disk.thread("wal")
+        self._limits = limits
         self._entries: list[Entry] = []
         self._term, self._vote = 0, ""
         self._vote_written = Record(Kind.VOTE, 0, 0)
@@ -65,17 +67,16 @@ class Journal:
 
     async def run(self) -> None:
         """Make entries durable, for ever: the task that owns the disk."""
-        loop = asyncio.get_running_loop()
         try:
             while True:
                 await self._wake.wait()
                 batch, truncations, last = self._take()
                 self.is_busy = True
-                await loop.run_in_executor(self._thread, self._write, batch)
+                await self._thread.run(self._write, batch)
                 self.is_busy = False
                 self._mark(truncations, last)
         finally:
-            self._thread.shutdown()
+            self._thread.close()
             self._wal.close()
 
     # Reading, as pysyncobj does.
@@ -154,8 +155,7 @@ class Journal:
             self.bytes -= sum(len(command) for command, _, _ in self._entries[: at + 1])
             _, mark, term = self._entries[at]
             self._entries[: at + 1] = [(b"", mark, term)]
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._wal.delete_before, self.first_index)
+        await self._thread.run(self._wal.delete_before, self.first_index)
 
     def begin_at(self, index: int, term: int) -> None:
         """At start: agree with the newest snapshot, which is always right."""
@@ -204,7 +204,7 @@ class Journal:
 
     def _sync_now(self) -> None:
         batch, truncations, last = self._take()
-        self._thread.submit(self._write, batch).result()
+        self._thread.wait(self._write, batch)
         if truncations == self._truncations:
             self.synced_index = last
 
@@ -216,5 +216,6 @@ class Journal:
             if record.kind is Kind.VOTE:
                 self._vote_written = record
         self._wal.append(b"".join([record.encode() for record in batch]))
-        if self._wal.segment_bytes >= SEGMENT_BYTES and batch[-1].kind is Kind.ENTRY:
+        is_long = self._wal.segment_bytes >= self._limits.segment_bytes
+        if is_long and batch[-1].kind is Kind.ENTRY:
             self._wal.begin(batch[-1].index, batch[-1].term, self._vote_written)

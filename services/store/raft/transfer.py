@@ -5,7 +5,6 @@ costs nothing. What has arrived whole is checked and decoded in a thread before 
 """
 
 import asyncio
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,20 +13,13 @@ from pybernetes.component.logs import get_logger
 
 from ..core.snapshot import CorruptSnapshot, Head
 from ..core.state import State
+from ..disk import File
+from ..limits import LIMITS, Limits
 from ..machine import Machine
-from ..snapshots import SnapshotFile, SnapshotFiles, read
+from ..snapshots import SnapshotFile, SnapshotFiles
 from .engine import Engine, Send
 from .journal import Journal
 from .messages import SnapshotChunk, SnapshotWanted
-
-CHUNK_BYTES = 512 << 10
-SNAPSHOT_ENTRIES = 10_000
-SNAPSHOT_BYTES = 64 << 20
-"""Take a snapshot when the log is longer than either."""
-
-KEEP_ENTRIES = 1_000
-KEEP_BYTES = 16 << 20
-"""Left in the log for followers that are only a little behind: less than either."""
 
 log = get_logger("snapshots")
 
@@ -36,7 +28,7 @@ log = get_logger("snapshots")
 class _Incoming:
     index: int
     term: int  # of the leader that sends: another one's bytes differ
-    file: int
+    file: File
     received: int = 0
 
 
@@ -51,6 +43,7 @@ class Transfers:
         files: SnapshotFiles,
         send: Send,
         on_installed: Callable[[], None],
+        limits: Limits = LIMITS,
     ) -> None:
         self._engine = engine
         self._journal = journal
@@ -58,6 +51,7 @@ class Transfers:
         self._files = files
         self._send = send
         self._on_installed = on_installed
+        self._limits = limits
         self._incoming: _Incoming | None = None
         self._arrived: tuple[str, Path] | None = None
         self._asked: list[asyncio.Future[SnapshotFile]] = []
@@ -81,10 +75,10 @@ class Transfers:
         self._send_chunk(peer, newest, message.offset if same else 0)
 
     def _send_chunk(self, peer: str, snapshot: SnapshotFile, offset: int) -> None:
+        disk = self._files.disk
         try:
-            with snapshot.path.open("rb") as file:
-                total = os.fstat(file.fileno()).st_size
-                data = os.pread(file.fileno(), CHUNK_BYTES, offset)
+            total = disk.size(snapshot.path)
+            data = disk.read(snapshot.path, offset, self._limits.chunk_bytes)
         except FileNotFoundError:
             return  # a newer one replaces it at this moment; the peer is helped with that
         self._send(peer, SnapshotChunk(self._engine.term, snapshot.index, offset, total, data))
@@ -103,23 +97,22 @@ class Transfers:
         if incoming is None or (incoming.index, incoming.term) != (chunk.index, chunk.term):
             incoming = self._begin(chunk.index, chunk.term)
         if chunk.offset == incoming.received:
-            os.pwrite(incoming.file, chunk.data, chunk.offset)
+            incoming.file.write(chunk.data)
             incoming.received += len(chunk.data)
         elif chunk.offset:
             return  # an answer to an older question
         if incoming.received < chunk.total_bytes:
             self._send(peer, SnapshotWanted(engine.term, chunk.index, incoming.received))
             return
-        os.close(incoming.file)
+        incoming.file.close()
         self._incoming = None
         self._arrived = (peer, self._files.incoming())
         self._wake.set()
 
     def _begin(self, index: int, term: int) -> _Incoming:
         if self._incoming is not None:
-            os.close(self._incoming.file)
-        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC
-        file = os.open(self._files.incoming(), flags, 0o600)
+            self._incoming.file.close()
+        file = self._files.disk.create(self._files.incoming())
         self._incoming = _Incoming(index, term, file)
         log.info("receiving a snapshot", index=index)
         return self._incoming
@@ -139,8 +132,9 @@ class Transfers:
     def _is_long(self) -> bool:
         newest = self._files.newest
         since = self._engine.applied_index - (newest.index if newest else 0)
-        return since >= SNAPSHOT_ENTRIES or (
-            self._journal.bytes >= SNAPSHOT_BYTES and since >= KEEP_ENTRIES
+        limits = self._limits
+        return since >= limits.snapshot_entries or (
+            self._journal.bytes >= limits.snapshot_bytes and since >= limits.keep_entries
         )
 
     async def run(self) -> None:
@@ -162,7 +156,8 @@ class Transfers:
             term = self._journal.term_at(index)
             assert term is not None
             await self._files.write(self._machine.state, index, term)
-            await self._journal.forget(index, KEEP_ENTRIES, KEEP_BYTES)
+            limits = self._limits
+            await self._journal.forget(index, limits.keep_entries, limits.keep_bytes)
             log.info("snapshot taken", index=index)
         assert self._files.newest is not None
         for taken in asked:
@@ -170,9 +165,8 @@ class Transfers:
                 taken.set_result(self._files.newest)
 
     async def _install(self, peer: str, path: Path) -> None:
-        loop = asyncio.get_running_loop()
         try:
-            head, state = await loop.run_in_executor(None, _load, path)
+            head, state = await self._files.disk.run(self._load, path)
         except CorruptSnapshot as error:
             log.warning("received snapshot is broken", reason=str(error), peer=peer)
             return
@@ -188,12 +182,7 @@ class Transfers:
         self._on_installed()
         log.info("snapshot installed", index=head.index, revision=head.revision)
 
-
-def _load(path: Path) -> tuple[Head, State]:
-    """In a thread: make a received file durable, and decode it."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    return read(path)
+    def _load(self, path: Path) -> tuple[Head, State]:
+        """In a thread: make a received file durable, and decode it."""
+        self._files.disk.sync(path)
+        return self._files.read(path)

@@ -2,13 +2,14 @@ from pathlib import Path
 
 import pytest
 
+from services.store.disk import SystemDisk
 from services.store.wal import CorruptLog, Kind, Record, Wal
 
 ENTRIES = [Record(Kind.ENTRY, index, 1, bytes([index]) * 700) for index in range(2, 12)]
 
 
 def written(directory: Path) -> Path:
-    wal = Wal(directory)
+    wal = Wal(SystemDisk(), directory)
     assert not wal.replay(lambda record: None)
     wal.begin(1, 0)
     for entry in ENTRIES:
@@ -19,7 +20,7 @@ def written(directory: Path) -> Path:
 
 def replayed(directory: Path) -> list[Record]:
     found: list[Record] = []
-    wal = Wal(directory)
+    wal = Wal(SystemDisk(), directory)
     assert wal.replay(found.append)
     wal.close()
     return [record for record in found if record.kind is Kind.ENTRY]
@@ -37,7 +38,7 @@ def test_a_record_cut_off_at_the_end_is_dropped_and_the_log_goes_on(
     path = written(tmp_path)
     path.write_bytes(path.read_bytes()[:-lost])
     assert replayed(tmp_path) == ENTRIES[:-1]
-    wal = Wal(tmp_path)
+    wal = Wal(SystemDisk(), tmp_path)
     wal.replay(lambda record: None)
     wal.append(ENTRIES[-1].encode())
     wal.close()
@@ -65,7 +66,7 @@ def test_a_changed_byte_is_refused_with_an_explanation(tmp_path: Path, at: int) 
 
 def test_a_torn_record_before_another_segment_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path)
-    wal = Wal(tmp_path)
+    wal = Wal(SystemDisk(), tmp_path)
     wal.replay(lambda record: None)
     wal.begin(11, 1)
     wal.close()
@@ -76,7 +77,7 @@ def test_a_torn_record_before_another_segment_is_refused(tmp_path: Path) -> None
 
 def test_a_missing_segment_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path)
-    wal = Wal(tmp_path)
+    wal = Wal(SystemDisk(), tmp_path)
     wal.replay(lambda record: None)
     wal.begin(11, 1)
     wal.begin(11, 1)
@@ -88,7 +89,7 @@ def test_a_missing_segment_is_refused(tmp_path: Path) -> None:
 
 def test_only_whole_segments_below_the_border_are_deleted(tmp_path: Path) -> None:
     written(tmp_path)
-    wal = Wal(tmp_path)
+    wal = Wal(SystemDisk(), tmp_path)
     wal.replay(lambda record: None)
     wal.begin(11, 1)
     wal.append(Record(Kind.ENTRY, 12, 1, b"x").encode())

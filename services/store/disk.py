@@ -1,0 +1,205 @@
+"""The disk, as the store uses it: a seam, so that tests can have one that loses what it may.
+
+What is written is lost in a crash unless it was synced; a name that was given, changed or taken
+away may be as before unless its directory was synced. Everything here blocks, but for `run`.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class File(Protocol):
+    """A file that is being written."""
+
+    def write(self, data: bytes) -> None:
+        """Add all of this at the end."""
+
+    def sync(self) -> None:
+        """Make what was written durable."""
+
+    def close(self) -> None:
+        """Let go of it; not durable for that."""
+
+
+class Thread(Protocol):
+    """Where blocking work is done, in order."""
+
+    def run(self, work: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        """Do it beside the loop."""
+        ...
+
+    def wait(self, work: Callable[..., T], *args: object) -> T:
+        """Do it after what is under way, while the loop waits."""
+        ...
+
+    def close(self) -> None:
+        """Finish what is under way."""
+
+
+class Disk(Protocol):
+    """Files and directories."""
+
+    def make_directory(self, path: Path) -> None:
+        """Make it if absent; durable on return."""
+
+    def files(self, directory: Path, suffix: str) -> list[Path]:
+        """Return the files whose names end so, in order of their names."""
+        ...
+
+    def read(self, path: Path, offset: int = 0, size: int = -1) -> bytes:
+        """Return what a file holds, or a piece of it."""
+        ...
+
+    def size(self, path: Path) -> int:
+        """Return how many bytes a file holds."""
+        ...
+
+    def create(self, path: Path) -> File:
+        """Begin a file anew, empty."""
+        ...
+
+    def extend(self, path: Path, size: int) -> File:
+        """Go on after so many bytes of a file; what followed is durably gone."""
+        ...
+
+    def sync(self, path: Path) -> None:
+        """Make durable what a file holds."""
+
+    def replace(self, path: Path, final: Path) -> None:
+        """Give a file another name, at which there may be one."""
+
+    def unlink(self, path: Path) -> None:
+        """Take a file away."""
+
+    def sync_directory(self, directory: Path) -> None:
+        """Make names that were given, changed or taken away durable."""
+
+    def run(self, work: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        """Do what takes long in any thread, in any order."""
+        ...
+
+    def thread(self, name: str) -> Thread:
+        """Return a thread of one's own; `close` it in the end."""
+        ...
+
+
+class SystemFile:
+    """A file of the operating system."""
+
+    def __init__(self, path: Path, flags: int) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | flags, 0o600)
+
+    def cut(self, size: int) -> None:
+        """Go on after so many bytes; what followed is durably gone."""
+        if os.fstat(self._fd).st_size != size:
+            os.ftruncate(self._fd, size)
+            os.fsync(self._fd)
+        os.lseek(self._fd, size, os.SEEK_SET)
+
+    def write(self, data: bytes) -> None:
+        """Add all of this at the end."""
+        written = os.write(self._fd, data)
+        if written < len(data):  # a signal, or the disk is nearly full
+            view = memoryview(data)[written:]
+            while view:
+                view = view[os.write(self._fd, view) :]
+
+    def sync(self) -> None:
+        """Make what was written durable."""
+        os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        """Let go of it; not durable for that."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+
+class SystemThread:
+    """A thread of the operating system."""
+
+    def __init__(self, name: str) -> None:
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+
+    def run(self, work: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        """Do it beside the loop."""
+        return asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
+
+    def wait(self, work: Callable[..., T], *args: object) -> T:
+        """Do it after what is under way, while the loop waits."""
+        return self._executor.submit(work, *args).result()
+
+    def close(self) -> None:
+        """Finish what is under way."""
+        self._executor.shutdown()
+
+
+class SystemDisk:
+    """The disk of the operating system."""
+
+    def make_directory(self, path: Path) -> None:
+        """Make it if absent; durable on return."""
+        path.mkdir(mode=0o700, exist_ok=True)
+        self.sync_directory(path.parent)
+
+    def files(self, directory: Path, suffix: str) -> list[Path]:
+        """Return the files whose names end so, in order of their names."""
+        return sorted(path for path in directory.iterdir() if path.name.endswith(suffix))
+
+    def read(self, path: Path, offset: int = 0, size: int = -1) -> bytes:
+        """Return what a file holds, or a piece of it."""
+        with path.open("rb", buffering=0) as file:
+            file.seek(offset)
+            return file.read(size) or b""
+
+    def size(self, path: Path) -> int:
+        """Return how many bytes a file holds."""
+        return path.stat().st_size
+
+    def create(self, path: Path) -> SystemFile:
+        """Begin a file anew, empty."""
+        return SystemFile(path, os.O_TRUNC)
+
+    def extend(self, path: Path, size: int) -> SystemFile:
+        """Go on after so many bytes of a file; what followed is durably gone."""
+        file = SystemFile(path, 0)
+        file.cut(size)
+        return file
+
+    def sync(self, path: Path) -> None:
+        """Make durable what a file holds."""
+        _sync(path, os.O_RDONLY)
+
+    def replace(self, path: Path, final: Path) -> None:
+        """Give a file another name, at which there may be one."""
+        path.replace(final)
+
+    def unlink(self, path: Path) -> None:
+        """Take a file away."""
+        path.unlink()
+
+    def sync_directory(self, directory: Path) -> None:
+        """Make names that were given, changed or taken away durable."""
+        _sync(directory, os.O_RDONLY | os.O_DIRECTORY)
+
+    def run(self, work: Callable[..., T], *args: object) -> asyncio.Future[T]:
+        """Do what takes long in any thread, in any order."""
+        return asyncio.get_running_loop().run_in_executor(None, work, *args)
+
+    def thread(self, name: str) -> SystemThread:
+        """Return a thread of one's own; `close` it in the end."""
+        return SystemThread(name)
+
+
+def _sync(path: Path, flags: int) -> None:
+    fd = os.open(path, flags | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

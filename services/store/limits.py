@@ -1,0 +1,31 @@
+"""How long the log may grow, and in what pieces snapshots are moved."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The store's own measures; tests take smaller ones, so that everything happens soon."""
+
+    segment_bytes: int = 32 << 20
+    """A file of the log: long enough to be rare, short enough to be deleted soon."""
+
+    snapshot_entries: int = 10_000
+    snapshot_bytes: int = 64 << 20
+    """Take a snapshot when the log is longer than either."""
+
+    keep_entries: int = 1_000
+    keep_bytes: int = 16 << 20
+    """Left in the log for followers that are only a little behind: less than either."""
+
+    write_bytes: int = 256 << 10
+    """Of a snapshot, collected before a thread writes it."""
+
+    sync_bytes: int = 4 << 20
+    """Written before it is made durable: the log's own writes must not queue behind a gigabyte."""
+
+    chunk_bytes: int = 512 << 10
+    """Of a snapshot, sent to another member at once."""
+
+
+LIMITS = Limits()
