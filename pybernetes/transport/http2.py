@@ -4,6 +4,7 @@ Whoever serves something on HTTP/2, gRPC or plain HTTP, gives `ServerConnection`
 accepts a stream and returns its handler. Nothing here knows what the bytes mean.
 """
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
@@ -63,8 +64,31 @@ class StreamHandler(Protocol):
         """Know that the stream is over: 0 well, else HTTP/2's code; None: the connection broke."""
 
 
+class _Gone:
+    """The handler of a stream that is over."""
+
+    def data_received(self, data: bytes) -> None:
+        """Drop what comes late."""
+
+    def end_received(self) -> None:
+        """Know already."""
+
+    def writable(self) -> None:
+        """Write nothing."""
+
+    def closed(self, error_code: int | None) -> None:
+        """Know already."""
+
+
+GONE: Final = _Gone()
+
+
 class ServerStream:
-    """One request and its response."""
+    """One request and its response.
+
+    `headers` are all that came, in order; `fields` are the same as a dictionary, in which the last
+    of several with one name wins.
+    """
 
     __slots__ = (
         "_connection",
@@ -72,6 +96,7 @@ class ServerStream:
         "_is_ended",
         "_unconsumed",
         "_unmeasured",
+        "fields",
         "handler",
         "headers",
         "is_open",
@@ -95,14 +120,9 @@ class ServerStream:
         self._is_ended = False
         self._unconsumed = 0
         self._unmeasured = 0
-        self.path = self.method = b""
-        for name, value in headers:
-            if name == b":path":
-                self.path = value
-            elif name == b":method":
-                self.method = value
-            elif name[0] != 58:  # pseudo-headers, which begin with a colon, come first
-                break
+        self.fields: dict[bytes, bytes] = dict(headers)
+        self.path = self.fields.get(b":path", b"")
+        self.method = self.fields.get(b":method", b"")
 
     @property
     def peer(self) -> Peer:
@@ -140,6 +160,14 @@ class ServerStream:
             self._engine.send_trailers(self.stream_id, headers)
             self._sent(end=True)
 
+    def answer(self, headers: Headers, body: bytes, trailers: Headers) -> None:
+        """Send a whole small response: `respond`, `send` and `trailers` in one."""
+        if self.is_open and not self._is_ended:
+            self._engine.send_response(self.stream_id, headers)
+            self._engine.send_data(self.stream_id, body)
+            self._engine.send_trailers(self.stream_id, trailers)
+            self._sent(end=True)
+
     def reset(self, code: int = ErrorCode.CANCEL) -> None:
         """End the stream both ways and drop what is queued."""
         if self.is_open:
@@ -149,6 +177,7 @@ class ServerStream:
 
     def consumed(self, size: int) -> None:
         """Let the peer send as many bytes more: `size` of those we were given are dealt with."""
+        size = min(size, self._unconsumed)
         if self.is_open and size:
             self._unconsumed -= size
             self._engine.acknowledge_received_data(size, self.stream_id)
@@ -188,7 +217,9 @@ class ServerStream:
         self.is_open = False
         if self._unconsumed and code is not None:
             self._engine.acknowledge_received_data(self._unconsumed, self.stream_id)
-        self.handler.closed(code)
+        handler = self.handler
+        self.handler = GONE  # or the two would keep each other until the collector comes
+        handler.closed(code)
 
 
 Accept = Callable[[ServerStream], StreamHandler]
@@ -204,9 +235,11 @@ class ServerConnection(Http2Connection):
         accept: Accept,
         limits: Limits | None = None,
         *,
+        on_opened: Callable[["ServerConnection"], None] | None = None,
         on_closed: Callable[["ServerConnection"], None] | None = None,
     ) -> None:
         super().__init__(limits or Limits())
+        self._on_opened = on_opened
         self._accept = accept
         self._on_closed = on_closed
         self._streams: dict[int, ServerStream] = {}
@@ -216,6 +249,8 @@ class ServerConnection(Http2Connection):
         self._is_draining = False
         self._refuses = False
         self._idle_s = 0.0
+        self.memo: Any = None
+        """What the server above wants to remember of this peer."""
 
     @property
     def peer(self) -> Peer:
@@ -229,9 +264,9 @@ class ServerConnection(Http2Connection):
         return self._peer
 
     @property
-    def streams_open(self) -> int:
+    def streams(self) -> tuple[ServerStream, ...]:
         """Requests that are not answered completely."""
-        return len(self._streams)
+        return tuple(self._streams.values())
 
     def handle(self, events: list[Event]) -> None:
         """Hand every event to its stream."""
@@ -277,7 +312,7 @@ class ServerConnection(Http2Connection):
         """One stream's handler must not take the others with it."""
         log.exception("stream handler failed", path=stream.path, peer=self.peer.address)
         if not hasattr(stream, "handler"):
-            del self._streams[stream.stream_id]
+            stream.handler = GONE
         stream.reset(ErrorCode.INTERNAL_ERROR)
 
     def _closed(self, stream_id: int, code: int) -> None:
@@ -351,6 +386,12 @@ class ServerConnection(Http2Connection):
             self._idle_s += limits.keepalive_s or limits.handshake_timeout_s
             if self._idle_s >= limits.idle_timeout_s:
                 self.drain()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin; a connection whose TLS failed never gets here."""
+        if self._on_opened is not None:
+            self._on_opened(self)
+        super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every stream."""

@@ -145,7 +145,7 @@ async def test_an_answer_to_half_a_request_ends_the_stream(world: World) -> None
     handler.stream.trailers([(b"grpc-status", b"12")])
     kinds = [type(event).__name__ for event in world.exchange()]
     assert kinds == ["ResponseReceived", "TrailersReceived", "StreamReset", "StreamClosed"]
-    assert world.server.streams_open == 0
+    assert world.server.streams == ()
 
 
 async def test_a_stream_above_its_high_water_mark_waits_until_it_drained(world: World) -> None:

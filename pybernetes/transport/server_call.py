@@ -1,0 +1,262 @@
+"""One call on the server: from the stream's bytes to the handler, and back."""
+
+import asyncio
+from collections import deque
+from typing import Any, Protocol
+
+import grpc
+
+from .context import OK_TRAILERS, RESPONSE_HEADERS, SMALL_BYTES, Context
+from .http2 import ServerStream
+from .light import Run
+from .messages import MessageReader, prefix
+from .methods import Method
+from .status import OK, RpcStatus, decode_timeout
+
+
+class Owner(Protocol):
+    """What a call needs of its server."""
+
+    receive_max: int
+    send_max: int
+
+    def failure(self, error: Exception, method: str) -> tuple[grpc.StatusCode, str, Any]:
+        """Return the status, details and trailing metadata of a handler's exception."""
+
+    def run(self, main: Any) -> "asyncio.Task[None]":
+        """Run a coroutine as a task that the server waits for."""
+
+
+class ServerCall(Context):
+    """A stream's handler: reads requests, runs the method, ends the call."""
+
+    __slots__ = ("_owner", "_request", "_running")
+
+    def __init__(self, stream: ServerStream, method: Method, owner: Owner) -> None:
+        super().__init__(stream, method, owner.send_max)
+        self._owner = owner
+        self._request: bytes | None = None
+        self._running: asyncio.Task[None] | Run | None = None
+        fields = stream.fields
+        timeout = fields.get(b"grpc-timeout")
+        if timeout is not None:
+            timeout_s = decode_timeout(timeout)
+            if timeout_s is None:
+                self._reject(RpcStatus(grpc.StatusCode.INTERNAL, "malformed grpc-timeout"))
+                return
+            self._deadline = self._loop.time() + timeout_s
+        encoding = fields.get(b"grpc-encoding", b"identity")
+        if encoding != b"identity" or method.streams_requests:
+            self._reader = MessageReader("SERVER", owner.receive_max, encoding)
+        if method.streams_requests:
+            self._messages = deque()
+            self._start(self)
+
+    # --- what the stream says ---
+
+    def data_received(self, data: bytes) -> None:
+        """Cut messages; a handler that does not read them leaves the window closed."""
+        if self._is_finished:
+            return
+        reader = self._reader
+        if reader is None:
+            size = len(data) - 5
+            if (
+                size >= 0
+                and data[0] == 0
+                and int.from_bytes(data[1:5], "big") == size <= self._owner.receive_max
+                and self._request is None
+            ):
+                self._request = data[5:]
+                return
+            reader = self._reader = MessageReader("SERVER", self._owner.receive_max)
+        try:
+            messages = reader.feed(data)
+            if self._messages is None:
+                self._stream.consumed(len(data))
+                for message in messages:
+                    if self._request is not None:
+                        raise RpcStatus(grpc.StatusCode.INTERNAL, "Too many requests in one call")
+                    self._request = message
+                return
+        except RpcStatus as status:
+            self._reject(status)
+            return
+        self._messages += messages
+        if not self._messages:
+            self._stream.consumed(len(data))
+            self._early += len(data)
+        if messages:
+            self._wake_reader()
+
+    def end_received(self) -> None:
+        """Run a unary method, or let a streaming one see the end."""
+        if self._is_finished:
+            return
+        self._has_ended = True
+        if self._reader is not None and self._reader.pending_bytes:
+            self._reject(RpcStatus(grpc.StatusCode.INTERNAL, "Incomplete gRPC frame"))
+        elif self._messages is not None:
+            self._wake_reader()
+        elif self._request is None:
+            self._reject(RpcStatus(grpc.StatusCode.INTERNAL, "Missing request message"))
+        else:
+            try:
+                request = self._method.parse(self._request)
+            except Exception as error:
+                self._failed(error)
+                return
+            self._request = None
+            self._start(request)
+
+    def writable(self) -> None:
+        """Let the handler go on writing."""
+        self._wake_writer()
+
+    def closed(self, error_code: int | None) -> None:
+        """Cancel a handler whose caller is gone."""
+        if not self._is_finished:
+            self._is_cancelled = True
+            self._finish()
+            self._cancel()
+        else:
+            self._wake_writer()
+
+    # --- running ---
+
+    def _start(self, request: Any) -> None:
+        """Run the method: in a task, or, if it promised to be light, its first step at once."""
+        method = self._method
+        if method.is_light:
+            coroutine = method.behaviour(request, self)
+            try:
+                awaited = coroutine.send(None)
+            except StopIteration as stop:
+                self._answer(stop.value)
+                return
+            except Exception as error:
+                self._failed(error)
+                return
+            self._running = Run(self._loop, coroutine, awaited, self._ran)
+        elif method.streams_responses:
+            self._running = self._owner.run(self._stream_responses(request))
+        else:
+            self._running = self._owner.run(self._respond_once(request))
+        if self._deadline is not None:
+            self._timer = self._loop.call_at(self._deadline, self._late)
+
+    def _ran(self, response: Any, error: BaseException | None) -> None:
+        self._running = None
+        if error is None:
+            self._answer(response)
+        elif isinstance(error, Exception):
+            self._failed(error)
+        else:
+            self._interrupted()
+
+    async def _respond_once(self, request: Any) -> None:
+        try:
+            response = self._method.behaviour(request, self)
+            if hasattr(response, "__await__"):
+                response = await response
+            self._answer(response)
+        except asyncio.CancelledError:
+            self._interrupted()
+        except Exception as error:
+            self._failed(error)
+        finally:
+            self._running = None
+
+    async def _stream_responses(self, request: Any) -> None:
+        responses: Any = None
+        try:
+            responses = self._method.behaviour(request, self)
+            if hasattr(responses, "__aiter__"):
+                async for response in responses:
+                    await self.write(response)
+            elif hasattr(responses, "__await__"):
+                await responses
+            else:
+                for response in responses:
+                    await self.write(response)
+            self._end()
+        except asyncio.CancelledError:
+            self._interrupted()
+        except Exception as error:
+            self._failed(error)
+        finally:
+            self._running = None
+            if hasattr(responses, "aclose"):
+                await responses.aclose()
+
+    # --- ending ---
+
+    def _answer(self, response: Any) -> None:
+        """End a unary call with its response, in one write if it is small."""
+        if self._is_finished:
+            return
+        try:
+            if self._code is not None and self._code is not OK:
+                self._end()
+                return
+            raw = self._method.format(response)
+            if (
+                type(raw) is bytes
+                and len(raw) <= SMALL_BYTES
+                and not self._has_responded
+                and not self._trailing
+                and not self._details
+                and len(raw) <= self._send_max
+            ):
+                self._has_responded = True
+                self._stream.answer(RESPONSE_HEADERS, prefix(0, len(raw)) + raw, OK_TRAILERS)
+                self._finish()
+                return
+            self._send(raw)
+            self._end()
+        except Exception as error:
+            self._failed(error)
+
+    def _failed(self, error: Exception) -> None:
+        """End the call as the handler's exception asks."""
+        if self._is_finished:
+            return
+        if isinstance(error, RpcStatus):
+            self._code, self._details = error.code, error.details
+        else:
+            code, details, trailing = self._owner.failure(error, self._method.name)
+            if code is grpc.StatusCode.UNKNOWN and self._code is not None:
+                code = self._code
+            self._code, self._details = code, details
+            if trailing:
+                self._trailing = tuple(trailing)
+        self._end()
+
+    def _interrupted(self) -> None:
+        """End a call whose handler was cancelled, or cancelled itself."""
+        if not self._is_finished:
+            self._code, self._details = grpc.StatusCode.CANCELLED, "CANCELLED"
+            self._end()
+
+    def _reject(self, status: RpcStatus) -> None:
+        """End a call that broke the protocol, whatever its handler is doing."""
+        if self._is_finished:
+            return
+        self._is_cancelled = self._running is not None
+        self._code, self._details = status.code, status.details
+        self._end()
+        self._cancel()
+
+    def _late(self) -> None:
+        self._timer = None
+        self._is_cancelled = True
+        self._reject(RpcStatus(grpc.StatusCode.DEADLINE_EXCEEDED, "Deadline Exceeded"))
+
+    def stop(self) -> None:
+        """End a call because the server does."""
+        self._reject(RpcStatus(grpc.StatusCode.UNAVAILABLE, "Cancelling all calls"))
+
+    def _cancel(self) -> None:
+        running = self._running
+        if running is not None:
+            running.cancel()
