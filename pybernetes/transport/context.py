@@ -1,7 +1,6 @@
 """What a handler may ask and say about its call: grpc.aio's servicer context."""
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -9,7 +8,8 @@ import grpc
 
 from .http2 import ServerStream
 from .identity import auth_context, peer_name
-from .messages import PREFIX_BYTES, prefix, too_large
+from .inbox import Inbox
+from .messages import prefix, too_large
 from .metadata import Pairs, from_headers, to_headers
 from .methods import Method
 from .status import OK, encode_details
@@ -18,7 +18,7 @@ RESPONSE_HEADERS = ((b":status", b"200"), (b"content-type", b"application/grpc")
 OK_TRAILERS = ((b"grpc-status", b"0"),)
 FINISHED = "RPC already finished."
 SMALL_BYTES = 16 << 10
-"""Up to here a message is copied behind its prefix, and what was read is reported together."""
+"""Up to here a message is copied behind its prefix and sent with it."""
 
 
 class Context:
@@ -31,18 +31,13 @@ class Context:
         "_deadline",
         "_details",
         "_drained",
-        "_early",
-        "_has_ended",
         "_has_responded",
+        "_inbox",
         "_is_cancelled",
         "_is_finished",
         "_loop",
-        "_messages",
         "_metadata",
         "_method",
-        "_owed",
-        "_read",
-        "_reader",
         "_send_max",
         "_stream",
         "_timer",
@@ -62,16 +57,9 @@ class Context:
         self._timer: asyncio.TimerHandle | None = None
         self._callbacks: list[Callable[[Any], None]] | None = None
         self._aborted: grpc.aio.AbortError | None = None
-        self._messages: deque[bytes] | None = None
-        self._reader: Any = None
-        self._read: asyncio.Future[None] | None = None
+        self._inbox: Inbox | None = None
         self._drained: asyncio.Future[None] | None = None
-        self._owed = 0
-        """Read, and not yet reported to the stream."""
-        self._early = 0
-        """Reported already, of the message that comes next: it may be larger than the window."""
         self._has_responded = False
-        self._has_ended = False
         self._is_finished = False
         self._is_cancelled = False
 
@@ -82,22 +70,14 @@ class Context:
 
         One task reads at a time.
         """
-        messages = self._messages
-        if messages is None:
+        if self._inbox is None:
             raise grpc.aio.UsageError("there is one request only: it was handed to the handler")
-        while not messages:
-            if self._is_cancelled:
-                raise asyncio.CancelledError
-            if self._is_finished:
-                raise grpc.aio.UsageError(FINISHED)
-            if self._has_ended:
-                return grpc.aio.EOF
-            if self._read is None or self._read.done():
-                self._read = self._loop.create_future()
-            await self._read
-        message = messages.popleft()
-        self._taken(PREFIX_BYTES + len(message))
-        return self._method.parse(message)
+        message = await self._inbox.get(self._stream)
+        if message is not None:
+            return self._method.parse(message)
+        if self._is_cancelled:
+            raise asyncio.CancelledError
+        return grpc.aio.EOF
 
     def __aiter__(self) -> "Context":
         """Let a streaming handler iterate its requests."""
@@ -153,19 +133,6 @@ class Context:
         if size > self._send_max:
             raise too_large("SERVER", "Sent", size, self._send_max)
         return prefix(0, size)
-
-    def _taken(self, size: int) -> None:
-        """Open the stream's window by what the handler has read; all of it once none waits."""
-        early = min(self._early, size)
-        self._early -= early
-        self._owed += size - early
-        if not self._messages:
-            self._early = self._reader.pending_bytes
-            self._owed += self._early
-        elif self._owed < SMALL_BYTES:
-            return
-        self._stream.consumed(self._owed)
-        self._owed = 0
 
     # --- status ---
 
@@ -234,15 +201,12 @@ class Context:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._wake_reader()
+        if self._inbox is not None:
+            self._inbox.end()
         self._wake_writer()
         callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
             callback(self)
-
-    def _wake_reader(self) -> None:
-        if self._read is not None and not self._read.done():
-            self._read.set_result(None)
 
     def _wake_writer(self) -> None:
         if self._drained is not None:

@@ -13,6 +13,7 @@ from ngh2 import (
     Configuration,
     Connection,
     ConnectionClosed,
+    ConnectionStateError,
     DataReceived,
     DenialOfServiceError,
     ErrorCode,
@@ -35,6 +36,7 @@ from ngh2 import (
 from .limits import Limits
 
 __all__ = [
+    "ConnectionStateError",
     "DataReceived",
     "ErrorCode",
     "Event",

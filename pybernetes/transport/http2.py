@@ -6,12 +6,14 @@ accepts a stream and returns its handler. Nothing here knows what the bytes mean
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import structlog
 
 from .engine import (
+    ConnectionStateError,
     DataReceived,
     ErrorCode,
     Event,
@@ -142,13 +144,21 @@ class ServerStream:
     def respond(self, headers: Headers, *, end: bool = False) -> None:
         """Send the status and headers. This and the next three do nothing on a closed stream."""
         if self.is_open and not self._is_ended:
-            self._engine.send_response(self.stream_id, headers, end_stream=end)
+            try:
+                self._engine.send_response(self.stream_id, headers, end_stream=end)
+            except NGH2Error as error:
+                self._lost(error)
+                return
             self._sent(end=end)
 
     def send(self, data: bytes | bytearray | memoryview, *, end: bool = False) -> None:
         """Queue a piece of the body. All is taken; ask `is_writable` before the next."""
         if self.is_open and not self._is_ended:
-            self._engine.send_data(self.stream_id, data, end_stream=end)
+            try:
+                self._engine.send_data(self.stream_id, data, end_stream=end)
+            except NGH2Error as error:
+                self._lost(error)
+                return
             self._unmeasured += len(data)
             if self._unmeasured > HIGH_WATER_BYTES:
                 self._measure()
@@ -157,22 +167,31 @@ class ServerStream:
     def trailers(self, headers: Headers) -> None:
         """End the response with trailers, after all that is queued."""
         if self.is_open and not self._is_ended:
-            self._engine.send_trailers(self.stream_id, headers)
+            try:
+                self._engine.send_trailers(self.stream_id, headers)
+            except NGH2Error as error:
+                self._lost(error)
+                return
             self._sent(end=True)
 
     def answer(self, headers: Headers, body: bytes, trailers: Headers) -> None:
         """Send a whole small response: `respond`, `send` and `trailers` in one."""
         if self.is_open and not self._is_ended:
-            self._engine.send_response(self.stream_id, headers)
-            self._engine.send_data(self.stream_id, body)
-            self._engine.send_trailers(self.stream_id, trailers)
+            try:
+                self._engine.send_response(self.stream_id, headers)
+                self._engine.send_data(self.stream_id, body)
+                self._engine.send_trailers(self.stream_id, trailers)
+            except NGH2Error as error:
+                self._lost(error)
+                return
             self._sent(end=True)
 
     def reset(self, code: int = ErrorCode.CANCEL) -> None:
         """End the stream both ways and drop what is queued."""
         if self.is_open:
             self.is_open = False
-            self._engine.reset_stream(self.stream_id, code)
+            with suppress(ConnectionStateError):  # the connection is ending, and this with it
+                self._engine.reset_stream(self.stream_id, code)
             self._connection.kick()
 
     def consumed(self, size: int) -> None:
@@ -180,8 +199,14 @@ class ServerStream:
         size = min(size, self._unconsumed)
         if self.is_open and size:
             self._unconsumed -= size
-            self._engine.acknowledge_received_data(size, self.stream_id)
+            with suppress(ConnectionStateError):
+                self._engine.acknowledge_received_data(size, self.stream_id)
             self._connection.kick()
+
+    def _lost(self, error: NGH2Error) -> None:
+        """Give up a stream that the engine refuses: its peer has reset it, `closed` will follow."""
+        log.debug("stream is gone", path=self.path, error=str(error))
+        self.reset(ErrorCode.INTERNAL_ERROR)
 
     def _sent(self, *, end: bool) -> None:
         self._connection.kick()
@@ -216,7 +241,8 @@ class ServerStream:
         """Tell the handler, and give back the connection's window."""
         self.is_open = False
         if self._unconsumed and code is not None:
-            self._engine.acknowledge_received_data(self._unconsumed, self.stream_id)
+            with suppress(ConnectionStateError):
+                self._engine.acknowledge_received_data(self._unconsumed, self.stream_id)
         handler = self.handler
         self.handler = GONE  # or the two would keep each other until the collector comes
         handler.closed(code)

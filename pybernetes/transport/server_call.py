@@ -1,15 +1,15 @@
 """One call on the server: from the stream's bytes to the handler, and back."""
 
 import asyncio
-from collections import deque
 from typing import Any, Protocol
 
 import grpc
 
 from .context import OK_TRAILERS, RESPONSE_HEADERS, SMALL_BYTES, Context
 from .http2 import ServerStream
+from .inbox import inbox
 from .light import Run
-from .messages import MessageReader, prefix
+from .messages import PREFIX_BYTES, MessageReader, prefix
 from .methods import Method
 from .status import OK, RpcStatus, decode_timeout
 
@@ -30,11 +30,12 @@ class Owner(Protocol):
 class ServerCall(Context):
     """A stream's handler: reads requests, runs the method, ends the call."""
 
-    __slots__ = ("_owner", "_request", "_running")
+    __slots__ = ("_owner", "_reader", "_request", "_running")
 
     def __init__(self, stream: ServerStream, method: Method, owner: Owner) -> None:
         super().__init__(stream, method, owner.send_max)
         self._owner = owner
+        self._reader: MessageReader | None = None
         self._request: bytes | None = None
         self._running: asyncio.Task[None] | Run | None = None
         fields = stream.fields
@@ -45,11 +46,8 @@ class ServerCall(Context):
                 self._reject(RpcStatus(grpc.StatusCode.INTERNAL, "malformed grpc-timeout"))
                 return
             self._deadline = self._loop.time() + timeout_s
-        encoding = fields.get(b"grpc-encoding", b"identity")
-        if encoding != b"identity" or method.streams_requests:
-            self._reader = MessageReader("SERVER", owner.receive_max, encoding)
         if method.streams_requests:
-            self._messages = deque()
+            self._inbox = inbox("SERVER", owner.receive_max, fields, self._loop)
             self._start(self)
 
     # --- what the stream says ---
@@ -58,46 +56,45 @@ class ServerCall(Context):
         """Cut messages; a handler that does not read them leaves the window closed."""
         if self._is_finished:
             return
-        reader = self._reader
-        if reader is None:
-            size = len(data) - 5
+        if self._reader is None and self._inbox is None and self._request is None:
+            size = len(data) - PREFIX_BYTES
             if (
                 size >= 0
                 and data[0] == 0
-                and int.from_bytes(data[1:5], "big") == size <= self._owner.receive_max
-                and self._request is None
+                and int.from_bytes(data[1:PREFIX_BYTES], "big") == size <= self._owner.receive_max
             ):
-                self._request = data[5:]
+                self._request = data[PREFIX_BYTES:]
                 return
-            reader = self._reader = MessageReader("SERVER", self._owner.receive_max)
         try:
-            messages = reader.feed(data)
-            if self._messages is None:
-                self._stream.consumed(len(data))
-                for message in messages:
-                    if self._request is not None:
-                        raise RpcStatus(grpc.StatusCode.INTERNAL, "Too many requests in one call")
-                    self._request = message
-                return
+            if self._inbox is not None:
+                self._inbox.feed(data, self._stream)
+            else:
+                self._collect(data)
         except RpcStatus as status:
             self._reject(status)
-            return
-        self._messages += messages
-        if not self._messages:
-            self._stream.consumed(len(data))
-            self._early += len(data)
-        if messages:
-            self._wake_reader()
+
+    def _collect(self, data: bytes) -> None:
+        """Put the one request together from pieces."""
+        if self._reader is None:
+            encoding = self._stream.fields.get(b"grpc-encoding", b"identity")
+            self._reader = MessageReader("SERVER", self._owner.receive_max, encoding)
+        self._stream.consumed(len(data))
+        for message in self._reader.feed(data):
+            if self._request is not None:
+                raise RpcStatus(grpc.StatusCode.INTERNAL, "Too many requests in one call")
+            self._request = message
 
     def end_received(self) -> None:
         """Run a unary method, or let a streaming one see the end."""
         if self._is_finished:
             return
-        self._has_ended = True
+        if self._inbox is not None:
+            if self._inbox.is_cut:
+                self._reject(RpcStatus(grpc.StatusCode.INTERNAL, "Incomplete gRPC frame"))
+            self._inbox.end()
+            return
         if self._reader is not None and self._reader.pending_bytes:
             self._reject(RpcStatus(grpc.StatusCode.INTERNAL, "Incomplete gRPC frame"))
-        elif self._messages is not None:
-            self._wake_reader()
         elif self._request is None:
             self._reject(RpcStatus(grpc.StatusCode.INTERNAL, "Missing request message"))
         else:
