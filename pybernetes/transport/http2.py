@@ -6,19 +6,16 @@ accepts a stream and returns its handler. Nothing here knows what the bytes mean
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
 import structlog
 
 from .engine import (
-    ConnectionStateError,
     DataReceived,
     ErrorCode,
     Event,
     Headers,
-    Http2Connection,
     NGH2Error,
     PingAcknowledged,
     RequestReceived,
@@ -26,14 +23,9 @@ from .engine import (
     StreamClosed,
 )
 from .limits import Limits
+from .streams import Carrier, Stream
 
 log = structlog.get_logger(component="http2")
-
-HIGH_WATER_BYTES: Final = 256 << 10
-"""A stream with more than this queued is not writable: its peer or the network is slower."""
-
-LOW_WATER_BYTES: Final = 64 << 10
-"""It is writable again once no more than this is queued."""
 
 DRAIN: Final = b"draining"
 DRAIN_TIMEOUT_S: Final = 1.0
@@ -85,43 +77,19 @@ class _Gone:
 GONE: Final = _Gone()
 
 
-class ServerStream:
-    """One request and its response.
+class ServerStream(Stream):
+    """One request and its response."""
 
-    `headers` are all that came, in order; `fields` are the same as a dictionary, in which the last
-    of several with one name wins.
-    """
-
-    __slots__ = (
-        "_connection",
-        "_engine",
-        "_is_ended",
-        "_unconsumed",
-        "_unmeasured",
-        "fields",
-        "handler",
-        "headers",
-        "is_open",
-        "is_writable",
-        "method",
-        "path",
-        "stream_id",
-    )
+    __slots__ = ("_connection", "fields", "handler", "headers", "method", "path")
 
     handler: StreamHandler
 
     def __init__(
         self, connection: "ServerConnection", stream_id: int, headers: tuple[Any, ...]
     ) -> None:
+        super().__init__(connection, stream_id)
         self._connection = connection
-        self._engine = connection.engine
-        self.stream_id = stream_id
         self.headers: tuple[tuple[bytes, bytes], ...] = headers
-        self.is_open = True
-        self.is_writable = True
-        self._is_ended = False
-        self._unconsumed = 0
-        self._unmeasured = 0
         self.fields: dict[bytes, bytes] = dict(headers)
         self.path = self.fields.get(b":path", b"")
         self.method = self.fields.get(b":method", b"")
@@ -136,113 +104,58 @@ class ServerStream:
         """The connection of this stream."""
         return self._connection
 
-    @property
-    def queued_bytes(self) -> int:
-        """Body bytes that have not gone out yet."""
-        return self._engine.queued_body_size(self.stream_id) if self.is_open else 0
-
     def respond(self, headers: Headers, *, end: bool = False) -> None:
-        """Send the status and headers. This and the next three do nothing on a closed stream."""
-        if self.is_open and not self._is_ended:
+        """Send the status and headers. This and the next two do nothing on a closed stream."""
+        if self.is_open and not self.is_ended:
             try:
-                self._engine.send_response(self.stream_id, headers, end_stream=end)
+                self.engine.send_response(self.stream_id, headers, end_stream=end)
             except NGH2Error as error:
-                self._lost(error)
+                self.lost(error)
                 return
-            self._sent(end=end)
-
-    def send(self, data: bytes | bytearray | memoryview, *, end: bool = False) -> None:
-        """Queue a piece of the body. All is taken; ask `is_writable` before the next."""
-        if self.is_open and not self._is_ended:
-            try:
-                self._engine.send_data(self.stream_id, data, end_stream=end)
-            except NGH2Error as error:
-                self._lost(error)
-                return
-            self._unmeasured += len(data)
-            if self._unmeasured > HIGH_WATER_BYTES:
-                self._measure()
-            self._sent(end=end)
+            self.sent(end=end)
 
     def trailers(self, headers: Headers) -> None:
         """End the response with trailers, after all that is queued."""
-        if self.is_open and not self._is_ended:
+        if self.is_open and not self.is_ended:
             try:
-                self._engine.send_trailers(self.stream_id, headers)
+                self.engine.send_trailers(self.stream_id, headers)
             except NGH2Error as error:
-                self._lost(error)
+                self.lost(error)
                 return
-            self._sent(end=True)
+            self.sent(end=True)
 
     def answer(self, headers: Headers, body: bytes, trailers: Headers) -> None:
         """Send a whole small response: `respond`, `send` and `trailers` in one."""
-        if self.is_open and not self._is_ended:
+        if self.is_open and not self.is_ended:
             try:
-                self._engine.send_response(self.stream_id, headers)
-                self._engine.send_data(self.stream_id, body)
-                self._engine.send_trailers(self.stream_id, trailers)
+                self.engine.send_response(self.stream_id, headers)
+                self.engine.send_data(self.stream_id, body)
+                self.engine.send_trailers(self.stream_id, trailers)
             except NGH2Error as error:
-                self._lost(error)
+                self.lost(error)
                 return
-            self._sent(end=True)
+            self.sent(end=True)
 
-    def reset(self, code: int = ErrorCode.CANCEL) -> None:
-        """End the stream both ways and drop what is queued."""
-        if self.is_open:
-            self.is_open = False
-            with suppress(ConnectionStateError):  # the connection is ending, and this with it
-                self._engine.reset_stream(self.stream_id, code)
-            self._connection.kick()
-
-    def consumed(self, size: int) -> None:
-        """Let the peer send as many bytes more: `size` of those we were given are dealt with."""
-        size = min(size, self._unconsumed)
-        if self.is_open and size:
-            self._unconsumed -= size
-            with suppress(ConnectionStateError):
-                self._engine.acknowledge_received_data(size, self.stream_id)
-            self._connection.kick()
-
-    def _lost(self, error: NGH2Error) -> None:
-        """Give up a stream that the engine refuses: its peer has reset it, `closed` will follow."""
-        log.debug("stream is gone", path=self.path, error=str(error))
-        self.reset(ErrorCode.INTERNAL_ERROR)
-
-    def _sent(self, *, end: bool) -> None:
+    def sent(self, *, end: bool) -> None:
+        """Have it written; see to the stream's end once all has gone out."""
         self._connection.kick()
         if end:
-            self._is_ended = True
+            self.is_ended = True
             self._connection.ended(self)
-
-    def _measure(self) -> None:
-        self._unmeasured = self._engine.queued_body_size(self.stream_id)
-        if self._unmeasured > HIGH_WATER_BYTES:
-            self.is_writable = False
-            self._connection.blocked(self)
-
-    # --- called by the connection ---
 
     def received(self, data: bytes) -> None:
         """Hand on a piece of the body."""
-        self._unconsumed += len(data)
+        self.unconsumed += len(data)
         if data and self.is_open:
             self.handler.data_received(data)
 
-    def drained(self) -> bool:
-        """Say whether what was queued has gone out, and let the handler go on if so."""
-        queued = self._engine.queued_body_size(self.stream_id)
-        if queued > LOW_WATER_BYTES:
-            return False
-        self._unmeasured = queued
-        self.is_writable = True
-        return True
+    def drained(self) -> None:
+        """Let the handler go on sending."""
+        self.handler.writable()
 
     def close(self, code: int | None) -> None:
         """Tell the handler, and give back the connection's window."""
-        self.is_open = False
-        if self._unconsumed and code is not None:
-            with suppress(ConnectionStateError):
-                self._engine.acknowledge_received_data(self._unconsumed, self.stream_id)
+        self.release(code)
         handler = self.handler
         self.handler = GONE  # or the two would keep each other until the collector comes
         handler.closed(code)
@@ -251,7 +164,7 @@ class ServerStream:
 Accept = Callable[[ServerStream], StreamHandler]
 
 
-class ServerConnection(Http2Connection):
+class ServerConnection(Carrier):
     """The server's end of one connection."""
 
     role = Role.SERVER
@@ -269,7 +182,7 @@ class ServerConnection(Http2Connection):
         self._accept = accept
         self._on_closed = on_closed
         self._streams: dict[int, ServerStream] = {}
-        self._blocked: dict[int, ServerStream] = {}
+        self._waiting = {}
         self._ending: dict[int, ServerStream] = {}
         self._peer: Peer | None = None
         self._is_draining = False
@@ -345,20 +258,13 @@ class ServerConnection(Http2Connection):
         stream = self._streams.pop(stream_id, None)
         if stream is None:
             return
-        self._blocked.pop(stream_id, None)
+        self._waiting.pop(stream_id, None)
         self._ending.pop(stream_id, None)
         stream.close(code)
         if self._refuses and not self._streams:
             self.loop.call_soon(self._finish)
 
     # --- called by streams ---
-
-    def blocked(self, stream: ServerStream) -> None:
-        """Remember that the stream waits for its queue to drain; judge all queues together."""
-        self._blocked[stream.stream_id] = stream
-        if self.engine.queued_body_size() > self.limits.queued_bytes_max:
-            log.warning("peer takes nothing", peer=self.peer.address)
-            self.loop.call_soon(self.abort)
 
     def ended(self, stream: ServerStream) -> None:
         """Remember that the response is complete, and forgive the peer its pings."""
@@ -367,10 +273,7 @@ class ServerConnection(Http2Connection):
 
     def flushed(self) -> None:
         """Wake writers, and reset streams that are answered before they were asked completely."""
-        if self._blocked:
-            for stream in [stream for stream in self._blocked.values() if stream.drained()]:
-                del self._blocked[stream.stream_id]
-                stream.handler.writable()
+        super().flushed()
         if self._ending and not self._is_write_paused:
             for stream in list(self._ending.values()):
                 if stream.queued_bytes == 0:
@@ -424,7 +327,7 @@ class ServerConnection(Http2Connection):
         super().connection_lost(exc)
         streams = list(self._streams.values())
         self._streams.clear()
-        self._blocked.clear()
+        self._waiting.clear()
         self._ending.clear()
         for stream in streams:
             stream.close(None)
