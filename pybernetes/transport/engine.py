@@ -47,6 +47,7 @@ __all__ = [
     "RequestReceived",
     "ResponseReceived",
     "Role",
+    "SettingsReceived",
     "StreamClosed",
     "StreamReset",
     "TrailersReceived",

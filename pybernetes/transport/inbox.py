@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from typing import Any, Protocol
+from typing import Protocol
 
 from .messages import PREFIX_BYTES, MessageReader
 
@@ -34,6 +34,15 @@ class Inbox:
         self._has_ended = False
         self._owed = 0
         self._early = 0
+
+    @property
+    def encoding(self) -> bytes:
+        """How compressed messages are compressed."""
+        return self._reader.encoding
+
+    @encoding.setter
+    def encoding(self, encoding: bytes) -> None:
+        self._reader.encoding = encoding
 
     @property
     def is_cut(self) -> bool:
@@ -82,9 +91,3 @@ class Inbox:
             stream.consumed(self._owed)
             self._owed = 0
         return message
-
-
-def inbox(side: str, bytes_max: int, fields: dict[bytes, bytes], loop: Any) -> Inbox:
-    """Return an inbox for messages in the encoding that these headers name."""
-    encoding = fields.get(b"grpc-encoding", b"identity")
-    return Inbox(loop, MessageReader(side, bytes_max, encoding))

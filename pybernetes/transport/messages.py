@@ -20,12 +20,12 @@ prefix = Struct(">BI").pack
 class MessageReader:
     """Cuts a stream of bytes into messages; of a message to come it keeps the pieces."""
 
-    __slots__ = ("_bytes_max", "_encoding", "_needed", "_pieces", "_side", "_size")
+    __slots__ = ("_bytes_max", "_needed", "_pieces", "_side", "_size", "encoding")
 
     def __init__(self, side: str, bytes_max: int, encoding: bytes = b"identity") -> None:
         self._side = side
         self._bytes_max = bytes_max
-        self._encoding = encoding
+        self.encoding = encoding
         self._pieces: list[bytes] = []
         self._size = 0
         self._needed = 0
@@ -68,7 +68,7 @@ class MessageReader:
     def _inflate(self, flag: int, message: bytes) -> bytes:
         if flag != 1:
             raise RpcStatus(grpc.StatusCode.INTERNAL, f"Bad gRPC frame type {flag:#04x}")
-        if self._encoding != b"gzip":
+        if self.encoding != b"gzip":
             raise RpcStatus(
                 grpc.StatusCode.INTERNAL,
                 "Compressed flag set with identity or empty encoding",

@@ -7,7 +7,7 @@ import grpc
 
 from .context import OK_TRAILERS, RESPONSE_HEADERS, SMALL_BYTES, Context
 from .http2 import ServerStream
-from .inbox import inbox
+from .inbox import Inbox
 from .light import Run
 from .messages import PREFIX_BYTES, MessageReader, prefix
 from .methods import Method
@@ -47,7 +47,8 @@ class ServerCall(Context):
                 return
             self._deadline = self._loop.time() + timeout_s
         if method.streams_requests:
-            self._inbox = inbox("SERVER", owner.receive_max, fields, self._loop)
+            encoding = fields.get(b"grpc-encoding", b"identity")
+            self._inbox = Inbox(self._loop, MessageReader("SERVER", owner.receive_max, encoding))
             self._start(self)
 
     # --- what the stream says ---

@@ -17,6 +17,10 @@ GENERATED = ("pybernetes/rpc/", "pybernetes/api/", "pybernetes/schema/protos/")
 CATCH_ALL_ALLOWED = {
     "pybernetes/component/rpc_server.py": "the RPC boundary",
     "pybernetes/component/run.py": "the process's outermost frame",
+    "pybernetes/transport/call.py": "a caller's deserializer: the error becomes the status",
+    "pybernetes/transport/light.py": "a coroutine's step: the error is handed to its call",
+    "pybernetes/transport/server_call.py": "one call's handler: the error becomes its status",
+    "pybernetes/transport/stream_calls.py": "a caller's iterator: the error becomes the status",
     "pybernetes/transport/http2.py": "one stream: its handler must not take the connection along",
     "services/controller/shell.py": "one key's sync",
     "services/nodeagent/pod_worker.py": "one pod's sync",
