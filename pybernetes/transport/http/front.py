@@ -234,8 +234,8 @@ class _Greeter(asyncio.Protocol):
     def _hand_over(self, *, is_http2: bool) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        protocol = self._front.take(self._transport, is_http2=is_http2)
         self._front.gone(self)
+        protocol = self._front.take(self._transport, is_http2=is_http2)
         if protocol is None:
             self._transport.abort()
             return
