@@ -25,6 +25,9 @@ log = structlog.get_logger(component="http")
 ALPN: Final = ("h2", "http/1.1")
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 BACKLOG: Final = 1024
+ABORT_S: Final = 1.0
+"""For the loop to notice that connections are closed."""
+
 GRPC: Final = b"application/grpc"
 
 GrpcAccept = Callable[[ServerStream], StreamHandler]
@@ -116,16 +119,22 @@ class Front:
             self._server = None
         for connection in list(self._connections):
             connection.drain()
-        try:
-            async with asyncio.timeout(grace_s):
-                await self._is_empty.wait()
-        except TimeoutError:
+        if not await self._are_gone_within(grace_s):
             log.info("requests cut off", connections=len(self._connections))
-        for connection in list(self._connections):
-            connection.abort()
+            for connection in list(self._connections):
+                connection.abort()
+            await self._are_gone_within(ABORT_S)
         if self._sweeper is not None:
             self._sweeper.cancel()
             self._sweeper = None
+
+    async def _are_gone_within(self, wait_s: float) -> bool:
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._is_empty.wait()
+        except TimeoutError:
+            return False
+        return True
 
     async def _sweep(self) -> None:
         """Judge connections by the time they take: one timer serves all."""
