@@ -10,8 +10,9 @@ from pybernetes.component.logs import get_logger
 from pybernetes.component.rpc_server import RpcServer
 from pybernetes.component.run import DRAIN_GRACE_S, Service
 from pybernetes.component.tls import tls_files
-from pybernetes.rpc.etcd import rpc_pb2_grpc
+from pybernetes.rpc.etcd import election_pb2_grpc, lock_pb2_grpc, rpc_pb2_grpc
 
+from .candidates import Candidates
 from .config import Config
 from .core.snapshot import Head
 from .core.state import Applied, State
@@ -24,8 +25,12 @@ from .raft.node import Node
 from .raft.peers import Peers
 from .raft.transfer import Transfers
 from .servicers.cluster import Cluster as ClusterServicer
+from .servicers.election import FULL_NAME as ELECTION
+from .servicers.election import Election
 from .servicers.kv import KV
 from .servicers.lease import Lease
+from .servicers.lock import FULL_NAME as LOCK
+from .servicers.lock import Lock
 from .servicers.maintenance import Maintenance
 from .servicers.watch import FULL_NAME as WATCH
 from .servicers.watch import Watch
@@ -72,7 +77,10 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     rpc_pb2_grpc.add_ClusterServicer_to_server(ClusterServicer(store), rpc.server)
     rpc_pb2_grpc.add_MaintenanceServicer_to_server(Maintenance(store, transfers), rpc.server)
     Watch(hub).register(rpc.server)
-    for name in (*(f"etcdserverpb.{service}" for service in SERVICES), WATCH):
+    candidates = Candidates(store, hub, rng)
+    lock_pb2_grpc.add_LockServicer_to_server(Lock(store, candidates), rpc.server)
+    election_pb2_grpc.add_ElectionServicer_to_server(Election(store, hub, candidates), rpc.server)
+    for name in (*(f"etcdserverpb.{service}" for service in SERVICES), WATCH, LOCK, ELECTION):
         rpc.add(name)
     _spare_the_collector()
 
@@ -80,6 +88,7 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     resources.callback(close_peers)
     for work in (journal.run(), machine.run(), node.run(), node.run_clock(), transfers.run()):
         tasks.create_task(work)
+    tasks.create_task(candidates.run())
     tasks.create_task(Duties(store, config.compaction()).run())
     tasks.create_task(_notify_progress(hub, config.progress_s()))
     await rpc.start(is_serving=False)

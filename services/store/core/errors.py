@@ -115,6 +115,30 @@ class CorruptCluster(StoreError):
     text = "etcdserver: corrupt cluster"
 
 
+class SessionExpired(StoreError):
+    """The lease ended while its owner waited for a lock."""
+
+    text = "mutex: session is expired"
+
+
+class NotElected(StoreError):
+    """Whoever proclaims does not lead."""
+
+    text = "election: not leader"
+
+
+class NobodyElected(StoreError):
+    """An election has no leader now."""
+
+    text = "election: no leader"
+
+
+class MissingLeaderKey(StoreError):
+    """The request does not say who leads."""
+
+    text = '"leader" field must be provided'
+
+
 class NoLeader(StoreError):
     """No majority of the members agrees on a leader; nothing was done."""
 

@@ -31,6 +31,10 @@ CODES: dict[type[errors.StoreError], grpc.StatusCode] = {
     errors.TooManyRequests: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.NoSpace: grpc.StatusCode.RESOURCE_EXHAUSTED,
     errors.CorruptCluster: grpc.StatusCode.DATA_LOSS,
+    errors.SessionExpired: grpc.StatusCode.UNKNOWN,
+    errors.NotElected: grpc.StatusCode.UNKNOWN,
+    errors.NobodyElected: grpc.StatusCode.UNKNOWN,
+    errors.MissingLeaderKey: grpc.StatusCode.UNKNOWN,
     errors.NoLeader: grpc.StatusCode.UNAVAILABLE,
     errors.TimedOut: grpc.StatusCode.UNAVAILABLE,
 }
