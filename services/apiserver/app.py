@@ -99,18 +99,19 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     )
     streams = PodStreams(operations, Nodes(operations, tls))
     handler = Handler(operations, documents, streams, clock, tokens, is_secure=tls is not None)
-    http = HttpServer(config.listen, tls, handler)
+    http = HttpServer(config.listen, tls, handler, tasks, clock)
     await rpc.start()
     resources.push_async_callback(rpc.drain, 0.0)
     await http.start()
-    resources.push_async_callback(http.stop)
+    resources.push_async_callback(http.drain, 0.0)
     if config.compaction_interval_s:
         tasks.create_task(compact_regularly(etcd, config.compaction_interval_s), name="compaction")
 
     async def drain() -> None:
         caches.cut_all()
-        await rpc.drain(DRAIN_S)
-        await http.stop()
+        async with asyncio.TaskGroup() as drains:
+            drains.create_task(rpc.drain(DRAIN_S))
+            drains.create_task(http.drain(DRAIN_S))
 
     return Service(drain)
 

@@ -3,6 +3,7 @@
 import csv
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 AUTHENTICATED = "system:authenticated"
@@ -25,6 +26,20 @@ UNSECURED = User("system:unsecured", (MASTERS, AUTHENTICATED))
 def of_certificate(name: str, groups: Iterable[str]) -> User:
     """Return the user that a certificate's subject names (CN, O)."""
     return User(name, (*groups, AUTHENTICATED))
+
+
+@lru_cache(maxsize=1_000)
+def user_of(certificate: bytes) -> User | None:
+    """Return whom a certificate (DER) names; None if it names nobody."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    subject = x509.load_der_x509_certificate(certificate).subject
+    users = subject.get_attributes_for_oid(NameOID.COMMON_NAME)
+    groups = subject.get_attributes_for_oid(NameOID.ORGANIZATION_NAME)
+    if not users:
+        return None
+    return of_certificate(str(users[0].value), [str(group.value) for group in groups])
 
 
 def load_tokens(path: Path | None) -> Mapping[str, User]:

@@ -13,7 +13,8 @@ from typing import Final, Protocol, cast
 
 import structlog
 
-from ..http2 import Peer, ServerConnection, ServerStream, StreamHandler
+from ..engine import ErrorCode
+from ..http2 import GONE, Peer, ServerConnection, ServerStream, StreamHandler
 from ..limits import Limits
 from .http1 import Http1Connection
 from .http2 import Http2Exchange
@@ -152,9 +153,15 @@ class Front:
 
     # --- the connections' view ---
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether nothing new is wanted, be it that our tasks are being cancelled."""
+        sweeper = self._sweeper
+        return self._server is None or sweeper is None or sweeper.cancelling() > 0
+
     def admit(self, connection: Connection) -> bool:
         """Say whether one more connection is wanted, and count it."""
-        if self._server is None or len(self._connections) >= self.limits.connections_max:
+        if self.is_closing or len(self._connections) >= self.limits.connections_max:
             return False
         self._connections.add(connection)
         self._is_empty.clear()
@@ -192,6 +199,9 @@ class Front:
                     if value.startswith(GRPC):
                         return self._grpc(stream)
                     break
+        if self._sweeper is None or self._sweeper.cancelling():
+            stream.reset(ErrorCode.REFUSED_STREAM)
+            return GONE
         exchange = Http2Exchange(self, stream)
         exchange.task = self._tasks.create_task(exchange.run(), name="http2")
         return exchange

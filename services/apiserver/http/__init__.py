@@ -1,1 +1,1 @@
-"""REST: kubectl and every client library. `server.py` is the only file that knows aiohttp."""
+"""REST: kubectl and every client library. `server.py` is the only file that knows the front."""

@@ -165,7 +165,7 @@ class Handler:
         renderer = self._renderer(target, request, TABLE, PARTIAL)
         written = await self._operations.create(
             target,
-            request.body,
+            await request.read(),
             _options(request.query),
             user,
             body_type(request.header("content-type")),
@@ -177,7 +177,7 @@ class Handler:
         renderer = self._renderer(target, request, TABLE, PARTIAL)
         written = await self._operations.update(
             target,
-            request.body,
+            await request.read(),
             _options(request.query),
             body_type(request.header("content-type")),
         )
@@ -187,7 +187,7 @@ class Handler:
         _needs_name(target)
         kind = patch_type(body_type(request.header("content-type")))
         renderer = self._renderer(target, request, TABLE, PARTIAL)
-        patch = PatchRequest(kind, request.body)
+        patch = PatchRequest(kind, await request.read())
         written = await self._operations.patch(target, patch, _options(request.query))
         return _written(renderer, written)
 
@@ -195,7 +195,7 @@ class Handler:
         renderer = self._renderer(target, request, TABLE, PARTIAL)
         query = request.query
         written = await self._operations.delete(
-            target, request.body, _is_dry(query), _deletion(query)
+            target, await request.read(), _is_dry(query), _deletion(query)
         )
         return _written(renderer, written)
 
@@ -205,7 +205,7 @@ class Handler:
         renderer = self._renderer(target, request, TABLE, PARTIAL_LIST)
         query = request.query
         listed = await self._operations.delete_collection(
-            target, _selectors(query), request.body, _is_dry(query), _deletion(query)
+            target, _selectors(query), await request.read(), _is_dry(query), _deletion(query)
         )
         return _plain(renderer.many(listed))
 

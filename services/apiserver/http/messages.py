@@ -57,14 +57,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request, its body read."""
+    """One request; its body comes when it is asked for."""
 
     method: str
     path: str
     query: Query
     headers: Mapping[str, str]
     """Names in any case."""
-    body: bytes = b""
+    read: Callable[[], Awaitable[bytes]]
+    """Return the body, once: nothing of it is read before its sender is known to be allowed to."""
     certificate: User | None = None
     """Whom the client's certificate names."""
     is_upgrade: bool = False

@@ -1,21 +1,28 @@
-"""The HTTP server: aiohttp on TLS, with requests and answers as `messages.py` has them.
+"""The HTTP server: the front's requests and replies as `messages.py` has them.
 
 Differs: a client certificate that our authority did not sign fails the TLS handshake, where
-Kubernetes answers 401. Without a certificate a client may still show a token.
+Kubernetes answers 401: Python's ssl judges certificates itself or does not ask for them at all.
+Without a certificate a client may still show a token.
 """
 
 import asyncio
 import zlib
-from typing import Any
+from contextlib import aclosing
 
 import orjson
-from aiohttp import WSMsgType, web
 
+from pybernetes.component.clock import Clock
 from pybernetes.component.logs import get_logger
 from pybernetes.component.tls import TlsFiles, server_ssl_context
 from pybernetes.machinery.errors import ApiError, Internal, RequestEntityTooLarge
+from pybernetes.transport.http import request as http
+from pybernetes.transport.http import websocket
+from pybernetes.transport.http.front import Front, GrpcAccept
+from pybernetes.transport.http.limits import HttpLimits
+from pybernetes.transport.http.reply import Disconnected, Reply
+from pybernetes.transport.http.request import HttpError
 
-from ..authn import User, of_certificate
+from ..authn import user_of
 from .handler import Handler
 from .messages import JSON_TYPE, Answer, Query, Request, Response, Stream, Upgrade
 
@@ -25,76 +32,57 @@ BODY_BYTES_MAX = 3 << 20
 GZIP_BYTES_MIN = 128 << 10
 """Smaller answers cost more to deflate than to send."""
 
-KEEPALIVE_S = 75.0
-BACKLOG = 1024
-CLOSE_S = 1.0
-"""How long open connections may take to end once the server stops."""
-
-PING_S = 30.0
-"""An idle websocket is asked whether anybody is there."""
+LIMITS = HttpLimits(body_bytes_max=BODY_BYTES_MAX)
 
 log = get_logger("http")
 
 
 class HttpServer:
-    """One listener of REST."""
+    """One listener of REST, and of gRPC when `grpc` takes its streams."""
 
-    def __init__(self, listen: str, tls: TlsFiles | None, handler: Handler) -> None:
+    def __init__(
+        self,
+        listen: str,
+        tls: TlsFiles | None,
+        handler: Handler,
+        tasks: asyncio.TaskGroup,
+        clock: Clock,
+        grpc: GrpcAccept | None = None,
+    ) -> None:
         self._listen = listen
         self._handler = handler
-        self._context = server_ssl_context(tls) if tls is not None else None
-        if self._context is not None:
-            self._context.set_alpn_protocols(["http/1.1"])
-        self._runner: web.ServerRunner | None = None
-        self._site: web.TCPSite | None = None
+        self._is_secure = tls is not None
+        self._front = Front(
+            self._serve,
+            tasks,
+            clock,
+            context=server_ssl_context(tls) if tls is not None else None,
+            grpc=grpc,
+            limits=LIMITS,
+        )
         self.port = 0
 
     async def start(self) -> None:
         """Bind and serve. Raises OSError when the address cannot be had."""
-        server = web.Server(
-            self._serve,
-            request_factory=self._make_request,
-            handler_cancellation=True,
-            keepalive_timeout=KEEPALIVE_S,
-            access_log=None,
-        )
-        self._runner = web.ServerRunner(server, shutdown_timeout=CLOSE_S)
-        await self._runner.setup()
-        host, _, port = self._listen.rpartition(":")
-        self._site = web.TCPSite(
-            self._runner,
-            host.strip("[]"),
-            int(port),
-            ssl_context=self._context,
-            backlog=BACKLOG,
-        )
-        try:
-            await self._site.start()
-        except OSError as error:
-            raise OSError(f"cannot listen on {self._listen}: {error.strerror}") from error
-        self.port = self._runner.addresses[0][1]
-        log.info("serving REST", listen=self._listen, port=self.port, tls=bool(self._context))
+        self.port = await self._front.start(self._listen)
+        log.info("serving REST", listen=self._listen, port=self.port, tls=self._is_secure)
 
-    async def stop(self) -> None:
-        """Stop accepting, and end what is open."""
-        if self._runner is not None:
-            runner, self._runner = self._runner, None
-            await runner.cleanup()
+    async def drain(self, grace_s: float) -> None:
+        """Stop accepting, let requests in flight finish for `grace_s` seconds, then end them."""
+        await self._front.drain(grace_s)
 
-    def _make_request(
-        self, message: Any, payload: Any, protocol: Any, writer: Any, task: Any
-    ) -> web.BaseRequest:
-        loop = asyncio.get_running_loop()
-        return web.BaseRequest(
-            message, payload, protocol, writer, task, loop, client_max_size=BODY_BYTES_MAX
-        )
-
-    async def _serve(self, request: web.BaseRequest) -> web.StreamResponse:
+    async def _serve(self, request: http.Request, reply: Reply) -> None:
         """Answer one request: the boundary at which every error becomes an answer."""
         try:
-            answer: Answer = await self._handler.handle(await _request(request))
+            answer: Answer = await self._handler.handle(_request(request))
         except ApiError as error:
             answer = _error(error)
+        except HttpError as error:
+            if error.status != 413:
+                raise
+            answer = _error(
+                RequestEntityTooLarge(f"Request entity too large: limit is {BODY_BYTES_MAX}")
+            )
         except Exception:
             log.exception("request failed", method=request.method, path=request.path)
             answer = _error(
@@ -102,40 +90,24 @@ class HttpServer:
             )
         match answer:
             case Response():
-                return await _whole(request, answer)
+                await _whole(request, reply, answer)
             case Stream():
-                return await _streamed(request, answer)
+                await _streamed(reply, answer)
             case Upgrade():
-                return await _upgraded(request, answer)
+                await _upgraded(request, reply, answer)
 
 
-async def _request(request: web.BaseRequest) -> Request:
-    try:
-        body = await request.read() if request.body_exists else b""
-    except web.HTTPRequestEntityTooLarge:
-        raise RequestEntityTooLarge(
-            f"Request entity too large: limit is {BODY_BYTES_MAX}"
-        ) from None
+def _request(request: http.Request) -> Request:
+    certificate = request.peer.certificate
     return Request(
         method=request.method,
         path=request.path,
-        query=Query(list(request.rel_url.query.items())),
+        query=Query(request.query),
         headers=request.headers,
-        body=body,
-        certificate=_certificate(request),
-        is_upgrade="websocket" in request.headers.get("upgrade", "").lower(),
+        read=request.read,
+        certificate=user_of(certificate) if certificate is not None else None,
+        is_upgrade=request.upgrade == "websocket",
     )
-
-
-def _certificate(request: web.BaseRequest) -> User | None:
-    """Return whom the client's certificate names; the handshake has judged it."""
-    peer = request.get_extra_info("peercert")
-    if not peer:
-        return None
-    names = [pair for part in peer.get("subject", ()) for pair in part]
-    users = [value for key, value in names if key == "commonName"]
-    groups = [value for key, value in names if key == "organizationName"]
-    return of_certificate(users[0], groups) if users else None
 
 
 def _error(error: ApiError) -> Response:
@@ -147,69 +119,45 @@ def _error(error: ApiError) -> Response:
     return Response(error.http_code, orjson.dumps(error.to_status()), JSON_TYPE, headers)
 
 
-async def _whole(request: web.BaseRequest, answer: Response) -> web.Response:
+async def _whole(request: http.Request, reply: Reply, answer: Response) -> None:
     body = answer.body
     headers = [*answer.headers, ("Content-Type", answer.content_type)]
-    if len(body) >= GZIP_BYTES_MIN and "gzip" in request.headers.get("accept-encoding", ""):
+    if len(body) >= GZIP_BYTES_MIN and "gzip" in request.header("accept-encoding"):
         body = await asyncio.to_thread(zlib.compress, body, 1, 31)
         headers += [("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding")]
-    return web.Response(status=answer.status, body=body, headers=headers)
+    await reply.respond(answer.status, headers, body)
 
 
-async def _streamed(request: web.BaseRequest, answer: Stream) -> web.StreamResponse:
-    headers = [*answer.headers, ("Content-Type", answer.content_type)]
-    response = web.StreamResponse(headers=headers)
-    response.enable_chunked_encoding()
-    chunks = answer.chunks
-    try:
-        await response.prepare(request)
+async def _streamed(reply: Reply, answer: Stream) -> None:
+    async with aclosing(answer.chunks) as chunks:
+        reply.start(200, [*answer.headers, ("Content-Type", answer.content_type)])
         async for chunk in chunks:
-            if chunk:
-                await response.write(chunk)
-        await response.write_eof()
-    except ConnectionError:
-        log.debug("client left", path=request.path)
-    finally:
-        await chunks.aclose()
-    return response
+            await reply.write(chunk)
+        reply.end()
 
 
 class _Socket:
-    """A websocket of aiohttp's as handlers see it."""
+    """A websocket as handlers see it."""
 
-    def __init__(self, inner: web.WebSocketResponse) -> None:
+    def __init__(self, inner: websocket.WebSocket) -> None:
         self._inner = inner
 
     @property
     def protocol(self) -> str:
-        return self._inner.ws_protocol or ""
+        return self._inner.protocol
 
     async def receive(self) -> bytes | None:
-        while True:
-            message = await self._inner.receive()
-            if message.type is WSMsgType.BINARY:
-                return bytes(message.data)
-            if message.type is WSMsgType.TEXT:
-                return str(message.data).encode()
-            if message.type in (WSMsgType.CLOSE, WSMsgType.CLOSING, WSMsgType.CLOSED):
-                return None
-            if message.type is WSMsgType.ERROR:
-                return None
+        message = await self._inner.receive()
+        return message.encode() if isinstance(message, str) else message
 
     async def send(self, message: bytes) -> None:
         try:
-            await self._inner.send_bytes(message)
-        except ConnectionError:
+            await self._inner.send(message)
+        except Disconnected:
             return
 
 
-async def _upgraded(request: web.BaseRequest, answer: Upgrade) -> web.WebSocketResponse:
-    socket = web.WebSocketResponse(
-        protocols=answer.protocols, heartbeat=PING_S, max_msg_size=BODY_BYTES_MAX
-    )
-    await socket.prepare(request)
-    try:
-        await answer.run(_Socket(socket))
-    finally:
-        await socket.close()
-    return socket
+async def _upgraded(request: http.Request, reply: Reply, answer: Upgrade) -> None:
+    socket = websocket.accept(request, reply, answer.protocols, message_bytes_max=BODY_BYTES_MAX)
+    await answer.run(_Socket(socket))
+    await socket.close()
