@@ -16,7 +16,7 @@ from .candidates import Candidates
 from .config import Config
 from .core.snapshot import Head
 from .core.state import Applied, State
-from .directory import member_directory
+from .directory import known_token, member_directory
 from .disk import SystemDisk
 from .duties import Duties
 from .machine import Machine
@@ -47,8 +47,12 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     """Load what is on disk, find the other members, serve."""
     tls = tls_files(config.tls_ca, config.tls_cert, config.tls_key)
     members = config.members()
-    cluster = Cluster(config.name, members, "https" if tls else "http", config.listen)
-    directory = resources.enter_context(member_directory(config.data_dir, cluster.id, config.name))
+    known, scheme = known_token(config.data_dir), "https" if tls else "http"
+    token = config.initial_cluster_token if known is None else known
+    cluster = Cluster(config.name, members, scheme, config.listen, token)
+    directory = resources.enter_context(
+        member_directory(config.data_dir, cluster.id, config.name, token)
+    )
     rng = random.SystemRandom()
     disk = SystemDisk()
     files = SnapshotFiles(disk, directory / "snapshots")

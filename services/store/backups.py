@@ -6,6 +6,7 @@ shape of etcd's, so that its tools save ours too and see that nothing is missing
 
 import asyncio
 import os
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -16,12 +17,20 @@ from .core import snapshot
 from .core.hashing import hash_kv
 from .core.snapshot import CorruptSnapshot, Head
 from .core.state import State
+from .directory import WrongDirectory, member_directory
+from .disk import SystemDisk
+from .raft.journal import FIRST_INDEX
+from .snapshots import SnapshotFiles
+from .store import Cluster
 
 PIECE_BYTES = 64 << 10
 """One message of the stream: every client takes so much."""
 
 BLOCK_BYTES = 512
 """By the size of a file, etcdctl sees whether it ends with a checksum."""
+
+RESTORED_INDEX, RESTORED_TERM = FIRST_INDEX + 1, 1
+"""Where the log of a restored cluster begins: ahead of members that know nothing."""
 
 DIGEST_BYTES = sha256().digest_size
 
@@ -90,3 +99,47 @@ def status(path: Path) -> BackupStatus:
         value: int = done.value[0]
     keys = state.mvcc.count(b"\0", b"\0")
     return BackupStatus(value, state.mvcc.revision, keys, path.stat().st_size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """A member of a new cluster that begins with what a backup holds."""
+
+    name: str
+    members: dict[str, str]
+    data_dir: Path
+    token: str = ""
+    """Of the new cluster; without one it follows from the backup, the same for all members."""
+    bump_revision: int = 0
+    """Go on so many revisions later: clients that saw more than the backup has notice nothing."""
+    mark_compacted: bool = False
+    """Let them notice: whoever watches from before must read everything again."""
+
+
+async def restore(path: Path, wanted: Restore) -> int:
+    """Make the data directory; return the new cluster's ID. All members restore the same backup.
+
+    Raises BrokenBackup, or WrongDirectory if something is there already.
+    """
+    target = wanted.data_dir
+    if target.exists():
+        raise WrongDirectory(f"{target} exists: a backup is restored into a new directory only")
+    _, state = read(path)
+    with path.open("rb") as file:
+        file.seek(-DIGEST_BYTES, os.SEEK_END)
+        token = wanted.token or f"restored-{file.read().hex()[:16]}"
+    mvcc = state.mvcc
+    mvcc.revision += wanted.bump_revision
+    if wanted.mark_compacted and mvcc.revision > mvcc.compact_revision:
+        mvcc.compact(mvcc.revision)
+    cluster = Cluster(wanted.name, wanted.members, "", "", token)
+    scratch = target.with_name(target.name + ".restoring")
+    shutil.rmtree(scratch, ignore_errors=True)  # of a restore that was cut short
+    disk = SystemDisk()
+    with member_directory(scratch, cluster.id, wanted.name, token) as directory:
+        files = SnapshotFiles(disk, directory / "snapshots")
+        without_alarms = State(mvcc, state.leases)  # they are about members that are no more
+        await files.write(without_alarms, RESTORED_INDEX, RESTORED_TERM)
+    scratch.rename(target)
+    disk.sync_directory(target.parent)
+    return cluster.id

@@ -1,5 +1,6 @@
 """Settings of pybernetes-store."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,9 @@ class Config:
     name: str = option("store-1", "our name in --initial-cluster")
     initial_cluster: tuple[str, ...] = option(
         ("store-1=127.0.0.1:2380",), "every member as name=host:port of its peer listener"
+    )
+    initial_cluster_token: str = option(
+        "", "tells a new cluster from others of the same members; known to a used directory"
     )
     data_dir: Path = option(Path("store-data"), "log and snapshots; made if absent")
     auto_compaction_mode: str = option(
@@ -67,14 +71,19 @@ class Config:
 
     def members(self) -> dict[str, str]:
         """Return every member's peer address, by name, in order of the names."""
-        members: dict[str, str] = {}
-        for text in self.initial_cluster:
-            name, separator, address = text.partition("=")
-            address = address.removeprefix("http://").removeprefix("https://")
-            if not separator or not name or ":" not in address or name in members:
-                raise ValueError(
-                    f"--initial-cluster: Invalid value: {text!r}: must be name=host:port, and"
-                    " every name once"
-                )
-            members[name] = address
-        return dict(sorted(members.items()))
+        return members(self.initial_cluster)
+
+
+def members(initial_cluster: Iterable[str]) -> dict[str, str]:
+    """Return every member's peer address, by name, in order of the names."""
+    found: dict[str, str] = {}
+    for text in initial_cluster:
+        name, separator, address = text.partition("=")
+        address = address.removeprefix("http://").removeprefix("https://")
+        if not separator or not name or ":" not in address or name in found:
+            raise ValueError(
+                f"--initial-cluster: Invalid value: {text!r}: must be name=host:port, and"
+                " every name once"
+            )
+        found[name] = address
+    return dict(sorted(found.items()))

@@ -24,10 +24,18 @@ class Member(msgspec.Struct, frozen=True):
     format: int
     cluster: str
     name: str
+    token: str = ""
+    """What its cluster's ID was made of, beside the members."""
+
+
+def known_token(path: Path) -> str | None:
+    """Return the token of a directory that was used before; None for a new one."""
+    file = path / "member.json"
+    return _read(file).token if file.exists() else None
 
 
 @contextmanager
-def member_directory(path: Path, cluster_id: int, name: str) -> Iterator[Path]:
+def member_directory(path: Path, cluster_id: int, name: str, token: str = "") -> Iterator[Path]:
     """Yield the directory, locked; made if absent. Raises WrongDirectory for another's."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -36,7 +44,7 @@ def member_directory(path: Path, cluster_id: int, name: str) -> Iterator[Path]:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise WrongDirectory(f"{path} is in use by another process") from None
-        _check(path / "member.json", Member(FORMAT, f"{cluster_id:x}", name))
+        _check(path / "member.json", Member(FORMAT, f"{cluster_id:x}", name, token))
         yield path
     finally:
         os.close(fd)
@@ -46,10 +54,7 @@ def _check(path: Path, wanted: Member) -> None:
     if not path.exists():
         write_durably(path, msgspec.json.encode(wanted))
         return
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=Member)
-    except msgspec.DecodeError as error:
-        raise WrongDirectory(f"{path} cannot be read: {error}") from None
+    found = _read(path)
     if found.format != wanted.format:
         raise WrongDirectory(
             f"{path}: written in format {found.format}; this version of the store reads"
@@ -61,6 +66,13 @@ def _check(path: Path, wanted: Member) -> None:
             f" {wanted.name} of cluster {wanted.cluster}: --name and --initial-cluster must be as"
             " they were when it was made"
         )
+
+
+def _read(path: Path) -> Member:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Member)
+    except msgspec.DecodeError as error:
+        raise WrongDirectory(f"{path} cannot be read: {error}") from None
 
 
 def write_durably(path: Path, data: bytes) -> None:

@@ -27,11 +27,14 @@ class Cluster:
     """Peer address by name."""
     scheme: str
     client_address: str
+    token: str = ""
+    """Tells clusters of the same members apart: one restored from a backup is another one."""
 
     @cached_property
     def id(self) -> int:
         """The same for all members, and for no other cluster."""
-        return _id("cluster", *(f"{name}={at}" for name, at in sorted(self.members.items())))
+        members = [f"{name}={at}" for name, at in sorted(self.members.items())]
+        return _id("cluster", *members, *filter(None, (self.token,)))
 
     def member_id(self, name: str) -> int:
         """Return the number by which etcd's clients know a member."""
