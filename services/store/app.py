@@ -68,8 +68,8 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
         journal,
         machine,
         SystemClock(),
+        rng=rng,
         applied=head.index,
-        first_sequence=rng.getrandbits(31) << 32,
     )
     transfers = Transfers(node.engine, journal, machine, files, peers.send, node.skip)
     node.snapshots = transfers

@@ -13,12 +13,13 @@ Ours is what that version gets wrong or cannot do:
 It is driven from outside: messages, connections and the clock come in through methods.
 """
 
-import time
+import random
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 from pysyncobj import SyncObj, SyncObjConf
 from pysyncobj.node import Node
+from pysyncobj.syncobj import _COMMAND_TYPE as CommandType
 from pysyncobj.syncobj import _RAFT_STATE as RaftState
 from pysyncobj.transport import Transport
 
@@ -69,6 +70,8 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         host: Host,
         send: Send,
         applied: int,
+        now_s: Callable[[], float],
+        rng: random.Random,
     ) -> None:
         settings = SyncObjConf(
             autoTick=False,
@@ -85,6 +88,8 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         transport = Transport(self, me, set(self._nodes.values()))
         super().__init__(me, self._nodes.values(), settings, transport=transport)
         self.name = name
+        self._now_s = now_s
+        self._rng = rng
         self._majority = (len(self._nodes) + 1) // 2 + 1
         self._host = host
         self._send = send
@@ -101,8 +106,9 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self._owed: tuple[str, int, int] | None = None  # leader, term, matched: not durable yet
         self._round = 0
         self._rounds: dict[int, set[str]] = {}
+        self._postpone_election()
         if not self._nodes:
-            self.__raftElectionDeadline = 0  # nobody to wait for
+            self.__raftElectionDeadline = float("-inf")  # nobody to wait for
 
     # What others may know.
 
@@ -140,7 +146,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
 
     def tick(self) -> float:
         """Do what is due; return in how many seconds to look again."""
-        now = time.monotonic()
+        now = self._now_s()
         if not self.is_leader:
             if now >= self.__raftElectionDeadline:
                 self._try_election()
@@ -193,8 +199,21 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self.__onBecomeLeader()
         self._host.on_leader()
 
+    def __onBecomeLeader(self) -> None:
+        """Lead: an entry of our own term says so, and commits what earlier leaders left."""
+        self.__raftLeader = self.__selfNode
+        self.__setState(RaftState.LEADER)
+        now_s, following = self._now_s(), self._journal.last_index + 1
+        for node in self._nodes.values():
+            self.__raftNextIndex[node] = following
+            self.__raftMatchIndex[node] = 0
+            self.__lastResponseTime[node] = now_s
+        self._journal.add(bytes((CommandType.NO_OP,)), following, self.term)
+        self.__noopIDx = following
+        self.__sendAppendEntries()
+
     def _on_request_vote(self, peer: str, request: RequestVote) -> None:
-        now = time.monotonic()
+        now = self._now_s()
         recently = now - ELECTION_MIN_S
         if self._is_heard(recently) if self.is_leader else self._leader_heard_s > recently:
             return
@@ -226,7 +245,8 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
             self._count_vote(peer, is_trial=False)
 
     def _postpone_election(self) -> None:
-        self.__raftElectionDeadline = time.monotonic() + self.__generateRaftTimeout()
+        wait_s = self._rng.uniform(ELECTION_MIN_S, ELECTION_MAX_S)
+        self.__raftElectionDeadline = self._now_s() + wait_s
 
     def _step_down(self, term: int, vote: str | None = None) -> None:
         if term > self.term:
@@ -295,7 +315,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
     def hear_leader(self, peer: str, term: int) -> None:
         """Follow whoever leads this term."""
         assert not (self.is_leader and term == self.term), f"{peer} leads term {term}, as we do"
-        self._leader_heard_s = time.monotonic()
+        self._leader_heard_s = self._now_s()
         self._postpone_election()
         is_new = self.leader != peer or term > self.term
         if term > self.term:
@@ -357,7 +377,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
 
     def __sendAppendEntries(self) -> None:
         """Send every follower what it lacks, or a heartbeat; pysyncobj calls it too."""
-        self.__newAppendEntriesTime = time.monotonic() + HEARTBEAT_S
+        self.__newAppendEntriesTime = self._now_s() + HEARTBEAT_S
         self._told_commit = self.commit_index
         for peer in self._nodes:
             self._feed(peer)
@@ -421,8 +441,9 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         """Tell followers at once what is committed: somebody may wait there."""
         if self.is_leader and self._told_commit < self.commit_index:
             self._told_commit = self.commit_index
-            for peer in self._nodes.keys() - self._probing:
-                self._feed(peer)
+            for peer in self._nodes:
+                if peer not in self._probing:
+                    self._feed(peer)
 
     def _advance(self) -> None:
         """Commit what a majority has on disk, ourselves among them, if it is of our term."""
@@ -475,7 +496,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         return self._round
 
     def _note_answer(self, peer: str, round: int) -> None:
-        self.__lastResponseTime[self._nodes[peer]] = time.monotonic()
+        self.__lastResponseTime[self._nodes[peer]] = self._now_s()
         done = 0
         for started, heard in self._rounds.items():
             if round >= started:

@@ -10,6 +10,7 @@ says so, or when an entry of a later term is applied here: the old leader's log 
 """
 
 import asyncio
+import random
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
@@ -21,7 +22,6 @@ from ..core.errors import NoLeader, TimedOut, TooManyRequests
 from .engine import Engine
 from .journal import Journal
 from .messages import AskIndex, Index, Message, Propose, Refused, SnapshotChunk, SnapshotWanted
-from .peers import Peers
 
 PROPOSE_S = 5.0
 """Longer than an election, as etcd's."""
@@ -55,6 +55,14 @@ Waiter = asyncio.Future[None]
 
 _REGULAR = b"\0"
 """pysyncobj's mark of a command that is applied; its own entries have others."""
+
+
+class Peers(Protocol):
+    """The other members, as far as they can be reached."""
+
+    def send(self, peer: str, message: Message) -> bool:
+        """Send if connected; say whether it was. Sent does not mean received."""
+        ...
 
 
 class Machine(Protocol[Made]):
@@ -110,18 +118,20 @@ class Node(Generic[Outcome]):
         machine: Machine[Outcome],
         clock: Clock,
         *,
+        rng: random.Random,
         applied: int,
-        first_sequence: int,
     ) -> None:
         self.name = name
-        self.engine = Engine(name, others, journal, self, peers.send, applied)
+        self.engine = Engine(
+            name, others, journal, self, peers.send, applied, clock.monotonic_s, rng
+        )
         self.snapshots: Snapshots  # set before anything runs
         self._is_alone = not others
         self._peers = peers
         self._journal = journal
         self._machine = machine
         self._clock = clock
-        self._sequence = first_sequence
+        self._sequence = rng.getrandbits(31) << 32  # never one of an earlier life
         # Who waits (for None: refused for certain), since which term, and until when in seconds.
         self._pending: dict[int, tuple[asyncio.Future[Outcome | None], int, float]] = {}
         self._queue: list[tuple[str, int, bytes]] = []

@@ -9,12 +9,9 @@ import random
 from bisect import bisect_left
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 
-import pysyncobj.syncobj
 import pytest
 
-from services.store.raft import engine as engine_module
 from services.store.raft.engine import Engine
 from services.store.raft.journal import Entry
 from services.store.raft.messages import Append, Message
@@ -119,7 +116,16 @@ class Member:
 
     def start(self) -> None:
         others = [name for name in self.world.names if name != self.name]
-        self.engine = Engine(self.name, others, self.journal, self, self.send, 1)
+        self.engine = Engine(
+            self.name,
+            others,
+            self.journal,
+            self,
+            self.send,
+            applied=1,
+            now_s=lambda: self.world.now_s,
+            rng=self.world.rng,
+        )
         self.is_up = True
 
     def send(self, peer: str, message: Message) -> bool:
@@ -302,13 +308,9 @@ class World:
 
 
 @pytest.fixture
-def world(monkeypatch: pytest.MonkeyPatch) -> Callable[[int, int], World]:
+def world() -> Callable[[int, int], World]:
     def make(seed: int, members: int) -> World:
         world = World(seed, members)
-        now = lambda: world.now_s  # noqa: E731
-        monkeypatch.setattr(engine_module, "time", SimpleNamespace(monotonic=now))
-        monkeypatch.setattr(pysyncobj.syncobj, "monotonicTime", now)
-        random.seed(seed)  # pysyncobj draws its election timeouts from it
         world.start()
         return world
 
