@@ -7,9 +7,10 @@ away may be as before unless its directory was synced. Everything here blocks, b
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Protocol, TypeVar
+from queue import SimpleQueue
+from threading import Thread as OsThread
+from typing import Protocol, TypeVar, cast
 
 T = TypeVar("T")
 
@@ -122,22 +123,61 @@ class SystemFile:
 
 
 class SystemThread:
-    """A thread of the operating system."""
+    """A thread of the operating system. An executor's would take twice as long to come and go."""
 
     def __init__(self, name: str) -> None:
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix=name)
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = OsThread(target=self._work, name=name, daemon=True)
+        self._thread.start()
 
     def run(self, work: Callable[..., T], *args: object) -> asyncio.Future[T]:
         """Do it beside the loop."""
-        return asyncio.get_running_loop().run_in_executor(self._executor, work, *args)
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+
+        def job() -> None:
+            result, error = _outcome(work, args)
+            loop.call_soon_threadsafe(_finish, future, result, error)
+
+        self._jobs.put(job)
+        return future
 
     def wait(self, work: Callable[..., T], *args: object) -> T:
         """Do it after what is under way, while the loop waits."""
-        return self._executor.submit(work, *args).result()
+        done: SimpleQueue[tuple[T | None, BaseException | None]] = SimpleQueue()
+        self._jobs.put(lambda: done.put(_outcome(work, args)))
+        result, error = done.get()
+        if error is not None:
+            raise error
+        return cast("T", result)
 
     def close(self) -> None:
         """Finish what is under way."""
-        self._executor.shutdown()
+        self._jobs.put(None)
+        self._thread.join()
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+def _outcome(
+    work: Callable[..., T], args: tuple[object, ...]
+) -> tuple[T | None, BaseException | None]:
+    try:
+        return work(*args), None
+    except BaseException as error:  # whoever waits gets it, whatever it is
+        return None, error
+
+
+def _finish(future: asyncio.Future[T], result: T | None, error: BaseException | None) -> None:
+    """On the loop."""
+    if future.cancelled():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(cast("T", result))
 
 
 class SystemDisk:
