@@ -5,6 +5,7 @@ from typing import Any
 import grpc
 
 from pybernetes.rpc.etcd import rpc_pb2 as pb
+from pybernetes.transport.light import light
 
 from ..core import command as c
 from ..core.check import check, is_write
@@ -40,6 +41,7 @@ class KV:
             (grpc.method_handlers_generic_handler(FULL_NAME, handlers),)
         )
 
+    @light
     @refusing
     async def range(self, request: pb.RangeRequest, context: Context) -> bytes:
         """Read keys."""
@@ -48,6 +50,7 @@ class KV:
         result, revision = await self._store.range(wanted, is_serializable=request.serializable)
         return wire.range_response(self._store.header_field(revision), result)
 
+    @light
     @refusing
     async def put(self, request: pb.PutRequest, context: Context) -> bytes:
         """Write one key."""
@@ -57,6 +60,7 @@ class KV:
         assert isinstance(result, PutResult)
         return wire.put_response(self._store.header_field(revision), result)
 
+    @light
     @refusing
     async def delete_range(self, request: pb.DeleteRangeRequest, context: Context) -> bytes:
         """Delete keys."""
@@ -66,6 +70,7 @@ class KV:
         assert isinstance(result, DeleteResult)
         return wire.delete_response(self._store.header_field(revision), result)
 
+    @light
     @refusing
     async def txn(self, request: pb.TxnRequest, context: Context) -> bytes:
         """Compare, then do one thing or another; what cannot write is not replicated."""
@@ -78,6 +83,7 @@ class KV:
         assert isinstance(result, TxnResult)
         return wire.txn_response(self._store.header_field(revision), result, revision)
 
+    @light
     @refusing
     async def compact(self, request: pb.CompactionRequest, context: Context) -> bytes:
         """Forget history; when it must be physical, wait until it is gone."""

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 from pybernetes.rpc.etcd import rpc_pb2_grpc
+from pybernetes.transport.light import light
 
 from ..core.command import LeaseGrant, LeaseRenew, LeaseRevoke, LeaseTimeToLive
 from ..core.errors import LeaseNotFound, StoreError
@@ -20,6 +21,7 @@ class Lease(rpc_pb2_grpc.LeaseServicer):
         self._store = store
         self._rng = rng
 
+    @light
     @refusing
     async def LeaseGrant(
         self, request: pb.LeaseGrantRequest, context: Context
@@ -30,6 +32,7 @@ class Lease(rpc_pb2_grpc.LeaseServicer):
         assert isinstance(result, LeaseResult)
         return pb.LeaseGrantResponse(header=self._store.header(revision), ID=id, TTL=result.ttl_s)
 
+    @light
     @refusing
     async def LeaseRevoke(
         self, request: pb.LeaseRevokeRequest, context: Context
@@ -56,6 +59,7 @@ class Lease(rpc_pb2_grpc.LeaseServicer):
                 header=self._store.header(revision), ID=request.ID, TTL=result.ttl_s
             )
 
+    @light
     @refusing
     async def LeaseTimeToLive(
         self, request: pb.LeaseTimeToLiveRequest, context: Context
@@ -74,6 +78,7 @@ class Lease(rpc_pb2_grpc.LeaseServicer):
             keys=result.keys,
         )
 
+    @light
     @refusing
     async def LeaseLeases(
         self, request: pb.LeaseLeasesRequest, context: Context
