@@ -28,7 +28,6 @@ CATCH_ALL_ALLOWED = {
     "pybernetes/transport/http/http1.py": "one request, and one connection, of HTTP/1.1",
     "pybernetes/transport/http/http2.py": "one request of HTTP/2",
     "services/store/disk.py": "a thread's outermost frame: who waits gets the error",
-    "services/store/disk.py": "a thread's outermost frame: who waits gets the error",
     "services/proxy/engine.py": "callbacks of the loop: the error is handed to the process's task",
 }
 
