@@ -25,6 +25,7 @@ CATCH_ALL_ALLOWED = {
     "services/controller/shell.py": "one key's sync",
     "services/nodeagent/pod_worker.py": "one pod's sync",
     "services/apiserver/http/server.py": "the HTTP boundary",
+    "pybernetes/transport/http/eager.py": "hands on to a coroutine what its task is told",
     "pybernetes/transport/http/http1.py": "one request, and one connection, of HTTP/1.1",
     "pybernetes/transport/http/http2.py": "one request of HTTP/2",
     "services/store/disk.py": "a thread's outermost frame: who waits gets the error",

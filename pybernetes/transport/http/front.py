@@ -6,16 +6,16 @@ that no HTTP/1.1 request can begin with.
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from email.utils import format_datetime
-from typing import Final, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 import structlog
 
-from ..engine import ErrorCode
-from ..http2 import GONE, Peer, ServerConnection, ServerStream, StreamHandler
+from ..http2 import Peer, ServerConnection, ServerStream, StreamHandler
 from ..limits import Limits
+from . import eager
 from .http1 import Http1Connection
 from .http2 import Http2Exchange
 from .limits import HttpLimits
@@ -182,10 +182,16 @@ class Front:
             made = Http1Connection(self, _peer_of(transport))
         return made if self.admit(made) else None
 
-    def opened(self, connection: Http1Connection) -> asyncio.Task[None]:
-        """Run a connection of HTTP/1.1."""
+    def opened(self, connection: Http1Connection) -> None:
+        """Judge a connection of HTTP/1.1 from time to time."""
         self._http1.add(connection)
-        return self._tasks.create_task(connection.run(), name="http1")
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> asyncio.Task[None] | None:
+        """Run as far as it goes; return the task of the rest, None if there is no rest."""
+        if self._sweeper is None or self._sweeper.cancelling():
+            coroutine.close()
+            return None
+        return eager.run(self._tasks, coroutine, "http")
 
     def closed(self, connection: Http1Connection) -> None:
         """Forget a connection of HTTP/1.1."""
@@ -199,12 +205,7 @@ class Front:
                     if value.startswith(GRPC):
                         return self._grpc(stream)
                     break
-        if self._sweeper is None or self._sweeper.cancelling():
-            stream.reset(ErrorCode.REFUSED_STREAM)
-            return GONE
-        exchange = Http2Exchange(self, stream)
-        exchange.task = self._tasks.create_task(exchange.run(), name="http2")
-        return exchange
+        return Http2Exchange(self, stream)
 
 
 class _Greeter(asyncio.Protocol):

@@ -1,7 +1,12 @@
-"""One HTTP/1.1 connection: its requests are answered one after the other, by one task."""
+"""One HTTP/1.1 connection: its requests are answered one after the other.
+
+A coroutine answers what has come, and ends when there is nothing left: it becomes a task only if
+some answer has to wait, so that an idle connection is no more than its buffers.
+"""
 
 import asyncio
-from typing import Final, Protocol, cast
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol, cast
 
 import structlog
 
@@ -26,8 +31,12 @@ class Owner(Protocol):
     date_line: bytes
     """The header `Date`, ready to send."""
 
-    def opened(self, connection: "Http1Connection") -> "asyncio.Task[None]":
-        """Run the connection, and judge it from time to time."""
+    def opened(self, connection: "Http1Connection") -> None:
+        """Judge the connection from time to time."""
+        ...
+
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
+        """Run as far as it goes; return the task of the rest, None if there is no rest."""
         ...
 
     def closed(self, connection: "Http1Connection") -> None:
@@ -49,7 +58,7 @@ class Http1Connection(asyncio.Protocol):
         self._limits = owner.limits
         self._parser = RequestParser(owner.limits, peer, self)
         self._task: asyncio.Task[None] | None = None
-        self._waiter: asyncio.Future[None] | None = None
+        self._is_busy = False
         self._wanted: Body | None = None
         self._is_in_head = False
         self._is_lingering = False
@@ -64,7 +73,8 @@ class Http1Connection(asyncio.Protocol):
         """Start to serve."""
         self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(WRITE_BUFFER_BYTES)
-        self._task = self.owner.opened(self)
+        self._read_deadline = self._loop.time() + self._limits.idle_s
+        self.owner.opened(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Cancel who still works for a peer that has gone."""
@@ -96,22 +106,38 @@ class Http1Connection(asyncio.Protocol):
         if self.duplex is not None:
             self.duplex.feed(data)
         else:
-            parser, waiter = self._parser, self._waiter
-            parser.feed(data)
-            if waiter is not None and not waiter.done():
-                if parser.requests or parser.is_over:
-                    waiter.set_result(None)
-                elif parser.in_head and not self._is_in_head:
-                    self._is_in_head = True
-                    self._read_deadline = self._loop.time() + self._limits.head_s
+            self._parser.feed(data)
+            if not self._is_busy:
+                self._go_on()
         self.throttle()
 
-    # --- the task ---
+    def _go_on(self) -> None:
+        """Answer what has come, or see to it that the rest of it comes soon."""
+        parser = self._parser
+        if parser.requests or parser.is_over:
+            self._is_busy = True
+            self._read_deadline = NEVER
+            self._task = self.owner.run(self._run())
+        elif parser.in_head is not self._is_in_head:
+            self._wait()
 
-    async def run(self) -> None:
-        """Answer until either side has had enough."""
+    def _wait(self) -> None:
+        """Be idle."""
+        self._is_busy = False
+        self._is_in_head = self._parser.in_head
+        wait_s = self._limits.head_s if self._is_in_head else self._limits.idle_s
+        self._read_deadline = self._loop.time() + wait_s
+
+    # --- answering ---
+
+    async def _run(self) -> None:
+        """Answer what has come, then wait for more or close."""
+        parser = self._parser
         try:
-            while (request := await self._next()) is not None:
+            while parser.requests:
+                request = parser.requests.popleft()
+                if not self._is_reading:
+                    self.throttle()
                 reply = Http1Reply(self, request)
                 await self._answer(request, reply)
                 if not reply.keeps_alive or self.is_lost:
@@ -119,35 +145,19 @@ class Http1Connection(asyncio.Protocol):
                 if request.body is not NO_BODY:
                     self.taken(request.body.discard())
                 if request.upgrade:
-                    self._parser.resume()
+                    parser.resume()
+            else:
+                if not parser.is_over and (parser.in_head or not self.is_draining):
+                    self._wait()
+                    return
+                if parser.error is not None:
+                    Http1Reply(self, None).refuse(parser.error)
             await self._linger()
         except Exception:
             log.exception("connection failed", peer=self.peer.address)
         finally:
-            if not self.is_lost:
+            if self._is_busy and not self.is_lost:
                 self.transport.close()
-
-    async def _next(self) -> Request | None:
-        """Return the next request; None when there will be none."""
-        parser, limits = self._parser, self._limits
-        while not parser.requests:
-            if parser.is_over or (self.is_draining and not parser.in_head):
-                if parser.error is not None:
-                    Http1Reply(self, None).refuse(parser.error)
-                return None
-            self._is_in_head = parser.in_head
-            wait_s = limits.head_s if parser.in_head else limits.idle_s
-            self._read_deadline = self._loop.time() + wait_s
-            self._waiter = self._loop.create_future()
-            try:
-                await self._waiter
-            finally:
-                self._waiter = None
-                self._read_deadline = NEVER
-        request = parser.requests.popleft()
-        if not self._is_reading:
-            self.throttle()
-        return request
 
     async def _answer(self, request: Request, reply: Http1Reply) -> None:
         """See to it that a request gets a whole answer or a broken connection."""
@@ -238,8 +248,8 @@ class Http1Connection(asyncio.Protocol):
     def drain(self) -> None:
         """Answer what has come, and close."""
         self.is_draining = True
-        if not self._parser.in_head:
-            self._wake()
+        if not self._is_busy and not self._parser.in_head:
+            self.transport.close()
 
     def abort(self) -> None:
         """Close at once."""
@@ -254,12 +264,9 @@ class Http1Connection(asyncio.Protocol):
             return
         elif self._is_lingering:
             self.abort()
-        elif self._waiter is None or self._parser.in_head:
+        elif self._is_busy or self._parser.in_head:
             self._parser.close(HttpError(408, "the request took too long"))
-            self._wake()
+            if not self._is_busy:
+                self._go_on()
         else:
             self.drain()
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)

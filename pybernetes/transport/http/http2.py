@@ -1,7 +1,8 @@
 """One request and its answer on a stream of HTTP/2."""
 
 import asyncio
-from typing import Final, Protocol
+from collections.abc import Coroutine
+from typing import Any, Final, Protocol
 
 import structlog
 
@@ -16,6 +17,9 @@ log = structlog.get_logger(component="http")
 COLON: Final = ord(":")
 """Pseudo-headers begin with it."""
 
+_NAMES: dict[str, bytes] = {}
+"""Names of headers that handlers have sent: they are few."""
+
 
 class Owner(Protocol):
     """Who listens, as a stream sees it."""
@@ -24,25 +28,39 @@ class Owner(Protocol):
     handler: Handler
     date_line: bytes
 
+    def run(self, coroutine: Coroutine[Any, Any, None]) -> "asyncio.Task[None] | None":
+        """Run as far as it goes; return the task of the rest, None if there is no rest."""
+        ...
+
 
 class Http2Exchange:
     """A stream's handler, its request's flow and its reply."""
 
     def __init__(self, owner: Owner, stream: ServerStream) -> None:
-        self.task: asyncio.Task[None] | None = None
         self.is_started = False
         self.is_ended = False
         self._owner = owner
         self._stream = stream
+        self._loop = asyncio.get_running_loop()
         self._is_head = stream.method == b"HEAD"
         self._is_lost = False
-        self._wanted = False
+        self._is_running = False
+        self._task: asyncio.Task[None] | None = None
+        self._is_wanted = False
         self._unconsumed = 0
+        self._timer: asyncio.TimerHandle | None = None
         self._writable: asyncio.Event | None = None
-        length = next((value for name, value in stream.headers if name == b"content-length"), None)
+        length = stream.fields.get(b"content-length")
         self._body = Body(self, int(length) if length is not None else None)
+        # The body has mostly come by then, or there is none: see `end_received`.
+        self._loop.call_soon(self._run)
 
-    async def run(self) -> None:
+    def _run(self) -> None:
+        if not self._is_running and not self._is_lost:
+            self._is_running = True
+            self._task = self._owner.run(self._answer())
+
+    async def _answer(self) -> None:
         """Let the handler answer; see to it that the answer is whole or broken off."""
         stream = self._stream
         try:
@@ -62,21 +80,16 @@ class Http2Exchange:
             self._refuse(HttpError(500, "internal error"))
 
     def _request(self) -> Request:
-        stream, authority = self._stream, b""
-        pairs = []
-        for pair in stream.headers:
-            if pair[0][0] != COLON:
-                pairs.append(pair)
-            elif pair[0] == b":authority":
-                authority = pair[1]
-        headers = Headers(pairs)
-        if authority and "host" not in headers:
-            headers = Headers([(b"host", authority), *pairs])
+        stream = self._stream
+        pairs = [pair for pair in stream.headers if pair[0][0] != COLON]
+        fields = stream.fields
+        if b"host" not in fields:
+            pairs.append((b"host", fields.get(b":authority", b"")))
         return Request(
             method=stream.method.decode("latin-1"),
             target=stream.path,
             version="2",
-            headers=headers,
+            headers=Headers(pairs),
             peer=stream.peer,
             body=self._body,
             body_bytes_max=self._owner.limits.body_bytes_max,
@@ -88,12 +101,13 @@ class Http2Exchange:
         """Keep a piece of the body; the peer's window stays closed until somebody wants it."""
         self._unconsumed += len(data)
         self._body.feed(data)
-        if self._wanted:
+        if self._is_wanted:
             self._consume()
 
     def end_received(self) -> None:
-        """Know that the request is complete."""
+        """Know that the request is complete, and answer it if that has not begun."""
         self._body.end()
+        self._run()
 
     def writable(self) -> None:
         """Let writers go on."""
@@ -106,19 +120,24 @@ class Http2Exchange:
             return
         self._is_lost = True
         self.writable()
-        if self.task is not None:
-            self.task.cancel()
+        if self._task is not None:
+            self._task.cancel()
 
     # --- the body's view ---
 
     def wanted(self, body: Body) -> None:
         """Open the window: somebody waits for the body."""
-        self._wanted = True
+        self._is_wanted = True
+        late = HttpError(408, "the request took too long")
+        self._timer = self._loop.call_later(self._owner.limits.body_s, body.fail, late)
         self._consume()
 
     def unwanted(self) -> None:
         """Let the window close."""
-        self._wanted = False
+        self._is_wanted = False
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def taken(self, size: int) -> None:
         """Give back the window of what was read."""
@@ -168,7 +187,11 @@ class Http2Exchange:
         assert not self.is_started
         self.is_started = True
         head = [(b":status", b"%d" % status), (b"date", self._owner.date_line[6:-2])]
-        head += [(name.lower().encode(), value.encode()) for name, value in headers]
+        for name, value in headers:
+            lowered = _NAMES.get(name)
+            if lowered is None:
+                lowered = _NAMES[name] = name.lower().encode()
+            head.append((lowered, value.encode()))
         return head
 
     async def _send(self, data: bytes, *, end: bool) -> None:

@@ -222,7 +222,9 @@ class Request:
         self.keep_alive = True
         """The client may ask more on this connection."""
         self._limit = body_bytes_max
-        raw_path, _, self._query = split_target(target).partition(b"?")
+        if target[:1] != b"/" or b"#" in target:
+            target = split_target(target)
+        raw_path, _, self._query = target.partition(b"?")
         self.path = raw_path.decode("ascii", "replace")
         """Decoded."""
         if "%" in self.path:
