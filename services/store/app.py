@@ -7,10 +7,12 @@ from contextlib import AsyncExitStack
 
 from pybernetes.component.clock import SystemClock
 from pybernetes.component.logs import get_logger
+from pybernetes.component.metrics import Metrics
 from pybernetes.component.rpc_server import RpcServer
 from pybernetes.component.run import DRAIN_GRACE_S, Service
 from pybernetes.component.tls import tls_files
 from pybernetes.rpc.etcd import election_pb2_grpc, lock_pb2_grpc, rpc_pb2_grpc
+from pybernetes.transport.http.front import Front
 
 from .candidates import Candidates
 from .config import Config
@@ -20,6 +22,7 @@ from .directory import known_token, member_directory
 from .disk import SystemDisk
 from .duties import Duties
 from .machine import Machine
+from .metrics import StoreMetrics
 from .raft.journal import FIRST_INDEX, Journal
 from .raft.node import Node
 from .raft.peers import Peers
@@ -35,6 +38,7 @@ from .servicers.maintenance import Maintenance
 from .servicers.watch import FULL_NAME as WATCH
 from .servicers.watch import Watch
 from .snapshots import SnapshotFiles
+from .status_http import StatusPages
 from .store import Cluster, Store
 from .watching import Hub
 
@@ -86,6 +90,10 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     election_pb2_grpc.add_ElectionServicer_to_server(Election(store, hub, candidates), rpc.server)
     for name in (*(f"etcdserverpb.{service}" for service in SERVICES), WATCH, LOCK, ELECTION):
         rpc.add(name)
+    metrics = Metrics(StoreMetrics(store, hub, journal).collect)
+    front = Front(StatusPages(store, metrics).serve, tasks, SystemClock())
+    if config.metrics_listen:
+        await front.start(config.metrics_listen)
     _spare_the_collector()
 
     close_peers = await peers.start(config.peer_listen, node, tasks)
@@ -97,7 +105,12 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     tasks.create_task(_notify_progress(hub, config.progress_s()))
     await rpc.start(is_serving=False)
     tasks.create_task(_tell_health(node, rpc))
-    return Service(drain=lambda: rpc.drain(DRAIN_GRACE_S))
+
+    async def drain() -> None:
+        await rpc.drain(DRAIN_GRACE_S)
+        await front.drain(0)
+
+    return Service(drain=drain)
 
 
 async def _notify_progress(hub: Hub, every_s: float) -> None:

@@ -17,6 +17,9 @@ class Config:
 
     listen: str = option("127.0.0.1:2379", "where clients speak the etcd v3 API")
     peer_listen: str = option("127.0.0.1:2380", "where the other members speak to us")
+    metrics_listen: str = option(
+        "", "where /metrics, /health, /livez and /readyz are answered, in the clear; empty: nowhere"
+    )
     name: str = option("store-1", "our name in --initial-cluster")
     initial_cluster: tuple[str, ...] = option(
         ("store-1=127.0.0.1:2380",), "every member as name=host:port of its peer listener"

@@ -61,6 +61,7 @@ class Store:
         self.node = node
         self.machine = machine
         self.limits = limits
+        self.proposals_failed = 0
         self._directory = directory
         self._member_id = cluster.member_id(cluster.name)
         self._stored_bytes_max = limits.stored_bytes_max
@@ -77,7 +78,11 @@ class Store:
             raise RequestTooLarge
         if self.machine.state.mvcc.size_bytes + size > self._stored_bytes_max and grows(command):
             await self._run_out_of_space()
-        applied = await self.node.propose(encoded, only_here=only_here)
+        try:
+            applied = await self.node.propose(encoded, only_here=only_here)
+        except StoreError:
+            self.proposals_failed += 1
+            raise
         if isinstance(applied.result, StoreError):
             raise applied.result
         return applied.result, applied.revision

@@ -44,6 +44,16 @@ class Stream:
         self._sent_to: set[int] = set()
         self._wants_progress = False
 
+    @property
+    def watchers(self) -> int:
+        """How many watchers share the stream."""
+        return len(self._watchers)
+
+    @property
+    def slow_watchers(self) -> int:
+        """How many of them still read history."""
+        return len(self._lagging)
+
     async def next(self) -> bytes:
         """Return the next response, encoded."""
         while True:
@@ -166,6 +176,7 @@ class Stream:
                 )
             )
             return
+        self._hub.events += len(records)
         self._put_events(watcher, records)
         if watcher.next_revision > self._hub.settled_revision:
             del self._lagging[watcher]
@@ -226,6 +237,7 @@ class Hub:
         self._watchers = Watchers()
         self._streams: dict[Watcher, Stream] = {}
         self._open: dict[Stream, None] = {}
+        self.events = 0  # handed to clients
         store.machine.on_writes = self.publish
         store.machine.on_replaced = self.restart
 
@@ -238,6 +250,21 @@ class Hub:
     def settled_revision(self) -> int:
         """Everything up to here was published."""
         return self.store.machine.settled_revision
+
+    @property
+    def watchers(self) -> int:
+        """How many watchers there are."""
+        return sum(stream.watchers for stream in self._open)
+
+    @property
+    def slow_watchers(self) -> int:
+        """How many of them still read history."""
+        return sum(stream.slow_watchers for stream in self._open)
+
+    @property
+    def streams(self) -> int:
+        """How many streams they share."""
+        return len(self._open)
 
     def open(self, send_now: SendNow) -> Stream:
         """Return a new stream; `close` it in the end.
@@ -266,6 +293,7 @@ class Hub:
     def publish(self, records: list[KeyValue]) -> None:
         """Tell everybody who watches of new writes."""
         for group, found in self._watchers.match(records):
+            self.events += len(found) * len(group.watchers)
             shared = Shared(self.store.header_field(self.settled_revision), found)
             for watcher in list(group.watchers):
                 self._streams[watcher].push(watcher, found, shared)

@@ -33,6 +33,7 @@ class Mvcc:
         self.revision = FIRST_REVISION
         self.compact_revision = 0
         self.size_bytes = 0
+        self.puts = self.deletes = 0  # since this copy was made
         self._versions: dict[bytes, list[KeyValue]] = {}
         self._keys: SortedList = SortedList()
         self._dead: SortedList = SortedList()  # those of them whose newest version is a tombstone
@@ -66,6 +67,7 @@ class Mvcc:
             versions.append(record)
         self._history.append(record)
         self.size_bytes += len(record.wire)
+        self.puts += 1
         return record
 
     def delete(self, key: bytes) -> KeyValue:
@@ -78,6 +80,7 @@ class Mvcc:
         self._dead.add(key)
         self._history.append(tombstone)
         self.size_bytes += len(tombstone.wire)
+        self.deletes += 1
         return live
 
     # Reading.

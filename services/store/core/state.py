@@ -117,6 +117,7 @@ class State:
         self.mvcc = mvcc or Mvcc()
         self.leases = leases or Leases()
         self.alarms = alarms or Alarms()
+        self.ranges = self.txns = 0  # since this copy was made
         self._handlers = _handlers(self.alarms.severity)
 
     def apply(self, command: Command, now_ms: int) -> Applied:
@@ -132,6 +133,7 @@ class State:
 
     def range(self, request: Range) -> RangeResult:
         """Read keys; also outside of commands, on any member that is up to date."""
+        self.ranges += 1
         mvcc = self.mvcc
         mvcc.check(request.revision)
         living = mvcc.living(request.key, request.end, request.revision)
@@ -171,6 +173,7 @@ class State:
 
     def _txn(self, request: Txn, now_ms: int) -> TxnResult:
         """Decide every comparison first, nested ones too, then check, then do: as etcd does."""
+        self.txns += 1
         path = self._path(request)
         operations = list(_chosen(request, iter(path)))
         for operation in operations:

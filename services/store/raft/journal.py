@@ -10,12 +10,17 @@ from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
 
+from pybernetes.component.metrics import Histogram
+
 from ..disk import Disk
 from ..limits import LIMITS, Limits
 from ..wal import CorruptLog, Kind, Record, Wal
 
 Entry = tuple[bytes, int, int]
 """Command, index, term: as pysyncobj orders them."""
+
+FSYNC_BUCKETS_S = tuple(0.001 * 2**power for power in range(14))
+"""As etcd's."""
 
 FIRST_INDEX = 1
 """Where an empty log stands."""
@@ -28,6 +33,7 @@ class Journal:
         disk.make_directory(directory)
         self.synced_index = 0
         self.bytes = 0
+        self.fsync_s = Histogram(FSYNC_BUCKETS_S)
         self.is_busy = False
         self.on_synced: Callable[[], None] = lambda: None
         self._wal = Wal(disk, directory)
@@ -67,12 +73,15 @@ class Journal:
 
     async def run(self) -> None:
         """Make entries durable, for ever: the task that owns the disk."""
+        loop = asyncio.get_running_loop()
         try:
             while True:
                 await self._wake.wait()
                 batch, truncations, last = self._take()
                 self.is_busy = True
+                began_s = loop.time()
                 await self._thread.run(self._write, batch)
+                self.fsync_s.observe(loop.time() - began_s)
                 self.is_busy = False
                 self._mark(truncations, last)
         finally:

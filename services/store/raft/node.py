@@ -131,6 +131,7 @@ class Node(Generic[Outcome]):
         self._journal = journal
         self._machine = machine
         self._clock = clock
+        self.leader_changes = 0
         self._sequence = rng.getrandbits(31) << 32  # never one of an earlier life
         # Who waits (for None: refused for certain), since which term, and until when in seconds.
         self._pending: dict[int, tuple[asyncio.Future[Outcome | None], int, float]] = {}
@@ -201,6 +202,11 @@ class Node(Generic[Outcome]):
             if now_s >= deadline_s:
                 break
         raise NoLeader
+
+    @property
+    def pending(self) -> int:
+        """How many proposals wait here for their outcome."""
+        return len(self._pending)
 
     async def leader_known(self) -> None:
         """Wait until somebody leads."""
@@ -418,6 +424,7 @@ class Node(Generic[Outcome]):
         if self.engine.leader is None:
             self._leader_gone.set()
         else:
+            self.leader_changes += 1
             for change in self._changes:
                 if not change.done():
                     change.set_result(True)
