@@ -75,3 +75,13 @@ def test_the_head_can_be_read_alone() -> None:
     pieces = snapshot.encode(full(), 9, 4)
     assert snapshot.read_head(next(pieces) + next(pieces)).revision == 502
     pieces.close()  # type: ignore[attr-defined]
+
+
+def test_large_records_are_spread_over_many_frames() -> None:
+    state = State()
+    for number in range(30):
+        state.apply(Put(b"%d" % number, b"x" * 300_000), 0)
+    pieces = list(snapshot.encode(state, 9, 4))
+    assert max(map(len, pieces)) < snapshot.SLICE_BYTES + 400_000
+    _, restored = snapshot.decode(b"".join(pieces))
+    assert restored.range(EVERYTHING) == state.range(EVERYTHING)
