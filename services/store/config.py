@@ -10,6 +10,9 @@ from .core.check import REQUEST_BYTES_MAX, TXN_OPERATIONS_MAX, Limits
 from .core.compaction import Compaction, compaction
 from .core.durations import parse_duration
 
+REQUEST_BYTES_CEILING = 32 << 20
+"""What goes between members as one message."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
@@ -50,6 +53,11 @@ class Config:
         """Refuse a cluster that we are no part of, and limits that make no sense."""
         self.compaction()
         self.progress_s()
+        if not 0 < self.max_request_bytes <= REQUEST_BYTES_CEILING:
+            raise ValueError(
+                f"--max-request-bytes: Invalid value: {self.max_request_bytes}: must be at most"
+                f" {REQUEST_BYTES_CEILING}"
+            )
         members = self.members()
         if self.name not in members:
             raise ValueError(

@@ -23,8 +23,8 @@ SLICE_RECORDS = 200
 SLICE_BYTES = 64 << 10
 """A frame has no more of either, but for its last record: a tenth of a millisecond of work."""
 
-FRAME_BYTES_MAX = 8 << 20
-"""More than that is no frame of ours: a request, and so a record, is much smaller."""
+FRAME_BYTES_MAX = 256 << 20
+"""More than that is no frame of ours: the head has all leases, a slice one record too many."""
 
 _FRAME = Struct("<II")  # payload bytes, crc32
 
