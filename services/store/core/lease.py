@@ -6,6 +6,7 @@ early.
 """
 
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 from .errors import LeaseExists, LeaseNotFound, LeaseTtlTooLarge
 
@@ -14,6 +15,9 @@ TTL_MIN_S = 2
 
 TTL_MAX_S = 9_000_000_000
 """As etcd."""
+
+SLACK = 1_000
+"""Deadlines of leases that are gone, not worth clearing away."""
 
 
 @dataclass(slots=True)
@@ -33,6 +37,9 @@ class Leases:
     def __init__(self) -> None:
         self._leases: dict[int, Lease] = {}
         self._of_key: dict[bytes, int] = {}
+        self._deadlines: list[
+            tuple[int, int]
+        ] = []  # a heap; a renewed lease stands there as it was
 
     def __contains__(self, id: int) -> bool:
         return id in self._leases
@@ -45,11 +52,13 @@ class Leases:
             raise LeaseExists
         ttl_s = max(ttl_s, TTL_MIN_S)
         lease = self._leases[id] = Lease(id, ttl_s, now_ms + ttl_s * 1_000)
+        self._note(lease)
         return lease
 
     def restore(self, id: int, ttl_s: int, deadline_ms: int) -> None:
         """Put back a lease from a snapshot; its keys are attached afterwards."""
-        self._leases[id] = Lease(id, ttl_s, deadline_ms)
+        lease = self._leases[id] = Lease(id, ttl_s, deadline_ms)
+        self._note(lease)
 
     def get(self, id: int) -> Lease:
         """Return a lease, or raise LeaseNotFound."""
@@ -68,12 +77,32 @@ class Leases:
         """Give every lease its whole time again, by another clock."""
         for lease in self._leases.values():
             lease.deadline_ms = now_ms + lease.ttl_s * 1_000
+        self._note_all()
+
+    def _note(self, lease: Lease) -> None:
+        heappush(self._deadlines, (lease.deadline_ms, lease.id))
+        if len(self._deadlines) > 2 * len(self._leases) + SLACK:
+            self._note_all()
+
+    def _note_all(self) -> None:
+        self._deadlines = [(lease.deadline_ms, lease.id) for lease in self._leases.values()]
+        heapify(self._deadlines)
 
     def due(self, now_ms: int, limit: int) -> tuple[int, ...]:
         """Return leases whose time is over, those that ended first in front."""
-        over = [lease for lease in self._leases.values() if lease.deadline_ms <= now_ms]
-        over.sort(key=lambda lease: (lease.deadline_ms, lease.id))
-        return tuple(lease.id for lease in over[:limit])
+        over: dict[int, int] = {}
+        while self._deadlines and self._deadlines[0][0] <= now_ms and len(over) < limit:
+            _, id = heappop(self._deadlines)
+            lease = self._leases.get(id)
+            if lease is None or id in over:
+                continue
+            if lease.deadline_ms > now_ms:
+                heappush(self._deadlines, (lease.deadline_ms, id))
+            else:
+                over[id] = lease.deadline_ms
+        for id, deadline_ms in over.items():  # they are over until somebody removes them
+            heappush(self._deadlines, (deadline_ms, id))
+        return tuple(over)
 
     def remove(self, id: int) -> tuple[bytes, ...]:
         """End a lease; return the keys that go with it, in key order."""
