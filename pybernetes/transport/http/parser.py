@@ -47,6 +47,8 @@ class RequestParser:
         self._fed_bytes = 0
         self._body: Body | None = None
         self._overhead_bytes = 0
+        self._is_refusing_upgrade = False
+        """A request wants to upgrade, but has a body: it stays what it is."""
 
     @property
     def has_open_body(self) -> bool:
@@ -69,13 +71,19 @@ class RequestParser:
                 return
         body = self._body
         known = body.size if body is not None else 0
+        rest = None
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as pause:
-            self.held = bytearray(data[pause.args[0] :])
-            self.unread_bytes += len(self.held)
+            rest = data[pause.args[0] :]
         except httptools.HttpParserError as error:
             self._malformed(error)
+        if rest is not None:  # outside of `except`, where errors would get another context
+            if self._is_refusing_upgrade:
+                self._read_body(rest)
+            else:
+                self.held = bytearray(rest)
+                self.unread_bytes += len(rest)
         if body is not None and body is self._body:
             self._count_overhead(body, len(data) - (body.size - known))
 
@@ -97,6 +105,20 @@ class RequestParser:
     def close(self, error: HttpError) -> None:
         """Read nothing more; `error` is why a body that is still coming is not complete."""
         self._fail(error)
+
+    def _read_body(self, rest: bytes) -> None:
+        """Read the body of a request whose upgrade is ignored.
+
+        llhttp takes whatever follows such a head for the other protocol, the body included; a
+        fresh parser is told of the body, and of nothing else.
+        """
+        assert self._body is not None
+        size = self._body.declared
+        framing = b"Transfer-Encoding: chunked" if size is None else b"Content-Length: %d" % size
+        self._parser = httptools.HttpRequestParser(self)
+        self._parser.feed_data(b"POST / HTTP/1.1\r\n%b\r\n\r\n" % framing)
+        self._is_refusing_upgrade = False
+        self.feed(rest)
 
     def _count_overhead(self, body: Body, size: int) -> None:
         self._overhead_bytes += size
@@ -126,6 +148,8 @@ class RequestParser:
 
     def on_message_begin(self) -> None:
         """Begin a head."""
+        if self._is_refusing_upgrade:
+            return
         if len(self.requests) >= self._limits.pipelined_max:
             raise HttpError(429, "too many requests at once")
         self.in_head = True
@@ -146,6 +170,8 @@ class RequestParser:
 
     def on_headers_complete(self) -> None:
         """Make the request. Raises HttpError for one that must not be served."""
+        if self._is_refusing_upgrade:
+            return
         self.in_head = False
         pairs, limits, parser = self._pairs, self._limits, self._parser
         if self._head_bytes + self._fed_bytes > limits.head_bytes_max:
@@ -187,7 +213,9 @@ class RequestParser:
         )
         request.keep_alive = parser.should_keep_alive()
         if parser.should_upgrade():
-            request.upgrade = headers.get("upgrade", "").lower()
+            self._is_refusing_upgrade = body is not NO_BODY
+            if body is NO_BODY:
+                request.upgrade = headers.get("upgrade", "").lower()
         if body is not NO_BODY:
             self._body = body
             self._overhead_bytes = 0
@@ -201,7 +229,7 @@ class RequestParser:
 
     def on_message_complete(self) -> None:
         """End the body."""
-        if self._body is not None:
+        if self._body is not None and not self._is_refusing_upgrade:
             body, self._body = self._body, None
             body.end()
 

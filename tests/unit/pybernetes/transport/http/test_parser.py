@@ -211,6 +211,27 @@ def test_what_follows_an_upgrade_that_nobody_wants_is_the_next_request() -> None
     assert made.unread_bytes == 0
 
 
+@pytest.mark.parametrize("cut", [1, 3, 1_000])
+@pytest.mark.parametrize(
+    ("framing", "body"),
+    [
+        (b"Content-Length: 27", b"GET /smuggled HTTP/1.1\r\n\r\nx"),
+        (b"Transfer-Encoding: chunked", b"1b\r\nGET /smuggled HTTP/1.1\r\n\r\nx\r\n0\r\n\r\n"),
+    ],
+)
+def test_who_sends_a_body_is_not_upgraded(cut: int, framing: bytes, body: bytes) -> None:
+    wish = b"Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    data = b"POST /1 HTTP/1.1\r\n" + HOST + wish + framing + b"\r\n\r\n" + body
+    data += b"GET /2 HTTP/1.1\r\n" + HOST + b"\r\n"
+    made = parser()
+    for at in range(0, len(data), cut):
+        made.feed(data[at : at + cut])
+    first, second = made.requests
+    assert (first.path, first.upgrade, first.body.size) == ("/1", "", 27)
+    assert second.path == "/2"
+    assert made.held is None
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_how_bytes_are_cut_changes_nothing(seed: int) -> None:
     rng = random.Random(seed)
