@@ -1,23 +1,46 @@
 """Dialling another service: TLS, keepalive, message sizes, quick reconnection."""
 
+from typing import cast
 from urllib.parse import quote
 
 import grpc
 
+from pybernetes.transport import Channel
+
+from .rpc_pair import Pair, chosen_pair
 from .rpc_server import MESSAGE_BYTES_MAX
-from .tls import TlsFiles, channel_credentials
+from .tls import TlsFiles, channel_credentials, rpc_client_ssl_context
 
 RECONNECT_MIN_MS = 100
 RECONNECT_MAX_MS = 1_000
 """A restarted service must be found again within a second."""
 
 
-def dial(target: str, tls: TlsFiles | None, *, server_name: str | None = None) -> grpc.aio.Channel:
+def dial(
+    target: str,
+    tls: TlsFiles | None,
+    *,
+    server_name: str | None = None,
+    pair: Pair | None = None,
+) -> grpc.aio.Channel:
     """Return a channel to `host:port`, or to the first that answers of several, comma-separated.
 
     `server_name` is what the server's certificate must say instead of the host. The caller closes
     the channel.
     """
+    if (pair or chosen_pair()) is Pair.GRPCIO:
+        return _dial_grpcio(target, tls, server_name)
+    ours = Channel(
+        target,
+        tls=None if tls is None else rpc_client_ssl_context(tls),
+        server_name=server_name,
+        receive_max=MESSAGE_BYTES_MAX,
+        send_max=MESSAGE_BYTES_MAX,
+    )
+    return cast("grpc.aio.Channel", ours)
+
+
+def _dial_grpcio(target: str, tls: TlsFiles | None, server_name: str | None) -> grpc.aio.Channel:
     options: list[tuple[str, str | int]] = [
         ("grpc.max_receive_message_length", MESSAGE_BYTES_MAX),
         ("grpc.max_send_message_length", MESSAGE_BYTES_MAX),

@@ -8,13 +8,15 @@ from typing import Any, cast
 import grpc
 import orjson
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from pybernetes.machinery.errors import ApiError, Internal
+from pybernetes.transport import Server
 
 from .health import Health
 from .logs import get_logger
-from .tls import TlsFiles, server_credentials
+from .rpc_pair import Pair, chosen_pair
+from .tls import TlsFiles, rpc_server_ssl_context, server_credentials
 
 STATUS_METADATA_KEY = "pybernetes-status-bin"
 """Trailing metadata that carries the whole meta/v1 Status of a failed call, as JSON."""
@@ -36,6 +38,7 @@ OPTIONS = (
 log = get_logger("rpc")
 
 Context = grpc.aio.ServicerContext[Any, Any]
+Metadata = tuple[tuple[str, str | bytes], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +79,19 @@ def _identity_of_certificate(pem: bytes) -> Identity:
 class RpcServer:
     """One listening gRPC server; servicers are added to `.server` before `start`."""
 
-    def __init__(self, listen: str, tls: TlsFiles | None) -> None:
+    def __init__(self, listen: str, tls: TlsFiles | None, *, pair: Pair | None = None) -> None:
         self.listen = listen
-        self.server = grpc.aio.server(interceptors=[_Errors()], options=OPTIONS)
         self.health = Health()
         self._tls = tls
         self._services: list[str] = []
+        self._ours: Server | None = None
+        if (pair or chosen_pair()) is Pair.H2:
+            self._ours = Server(
+                failure=failure, receive_max=MESSAGE_BYTES_MAX, send_max=MESSAGE_BYTES_MAX
+            )
+            self.server = cast("grpc.aio.Server", self._ours)
+        else:
+            self.server = grpc.aio.server(interceptors=[_Errors()], options=OPTIONS)
 
     def add(self, service_full_name: str) -> None:
         """Name a service for reflection and health."""
@@ -94,25 +104,30 @@ class RpcServer:
         """
         _refuse_taken(self.listen)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
-        reflection.enable_server_reflection(
-            (
-                *self._services,
-                health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
-                reflection.SERVICE_NAME,
-            ),
-            self.server,
+        names = (
+            *self._services,
+            health_pb2.DESCRIPTOR.services_by_name["Health"].full_name,
+            reflection.SERVICE_NAME,
         )
-        try:
-            if self._tls is None:
-                port = self.server.add_insecure_port(self.listen)
-            else:
-                port = self.server.add_secure_port(self.listen, server_credentials(self._tls))
-        except RuntimeError as error:
-            raise OSError(f"cannot listen on {self.listen}: {error}") from error
+        add_reflection: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
+        add_reflection(reflection.aio.ReflectionServicer(service_names=names), self.server)
+        port = await self._bind()
         await self.server.start()
         self.set_serving(is_serving)
         log.info("serving gRPC", listen=self.listen, port=port, tls=self._tls is not None)
         return port
+
+    async def _bind(self) -> int:
+        if self._ours is not None:
+            tls = self._tls
+            context = None if tls is None else rpc_server_ssl_context(tls)
+            return await self._ours.listen(self.listen, context)
+        try:
+            if self._tls is None:
+                return self.server.add_insecure_port(self.listen)
+            return self.server.add_secure_port(self.listen, server_credentials(self._tls))
+        except RuntimeError as error:
+            raise OSError(f"cannot listen on {self.listen}: {error}") from error
 
     def set_serving(self, is_serving: bool) -> None:
         """Let the health service say whether calls are worth trying."""
@@ -138,13 +153,25 @@ def _refuse_taken(listen: str) -> None:
             raise OSError(f"cannot listen on {listen}: {error.strerror or error}") from error
 
 
+def failure(error: Exception, method: str) -> tuple[grpc.StatusCode, str, Metadata]:
+    """Return the status of a call whose handler raised: an ApiError's own, else INTERNAL.
+
+    The RPC boundary of both pairs.
+    """
+    if not isinstance(error, ApiError):
+        log.error("call failed", method=method, exc_info=error)
+        error = Internal("internal error")
+    code = cast("grpc.StatusCode", getattr(grpc.StatusCode, error.grpc_code))
+    return code, error.message, ((STATUS_METADATA_KEY, orjson.dumps(error.to_status())),)
+
+
 Continuation = Callable[
     [grpc.HandlerCallDetails], "Awaitable[grpc.RpcMethodHandler[Any, Any] | None]"
 ]
 
 
 class _Errors(grpc.aio.ServerInterceptor):
-    """The RPC boundary: turns an ApiError into its gRPC status, and anything else into INTERNAL."""
+    """Gives grpc.aio what our own server does itself: `failure` for what a handler raises."""
 
     async def intercept_service(
         self, continuation: Continuation, handler_call_details: grpc.HandlerCallDetails
@@ -173,13 +200,10 @@ def _guard_unary(method: str, behaviour: Any) -> Any:
     async def guarded(request: Any, context: Context) -> Any:
         try:
             return await behaviour(request, context)
-        except ApiError as error:
-            await _abort(context, error)
         except (grpc.RpcError, grpc.aio.AbortError):
             raise
-        except Exception:
-            log.exception("call failed", method=method)
-            await _abort(context, Internal("internal error"))
+        except Exception as error:
+            await context.abort(*failure(error, method))
 
     return guarded
 
@@ -193,21 +217,9 @@ def _guard_stream(method: str, behaviour: Any) -> Any:
                     yield answer
             else:
                 await answers
-        except ApiError as error:
-            await _abort(context, error)
         except (grpc.RpcError, grpc.aio.AbortError):
             raise
-        except Exception:
-            log.exception("stream failed", method=method)
-            await _abort(context, Internal("internal error"))
+        except Exception as error:
+            await context.abort(*failure(error, method))
 
     return guarded
-
-
-async def _abort(context: Context, error: ApiError) -> None:
-    code = cast("grpc.StatusCode", getattr(grpc.StatusCode, error.grpc_code))
-    await context.abort(
-        code,
-        error.message,
-        trailing_metadata=((STATUS_METADATA_KEY, orjson.dumps(error.to_status())),),
-    )

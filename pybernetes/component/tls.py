@@ -59,3 +59,18 @@ def client_ssl_context(files: TlsFiles) -> ssl.SSLContext:
     context = ssl.create_default_context(cafile=str(files.ca))
     context.load_cert_chain(files.cert, files.key)
     return context
+
+
+def rpc_server_ssl_context(files: TlsFiles) -> ssl.SSLContext:
+    """Return the context of a gRPC server: HTTP/2 only, no client without a certificate."""
+    context = server_ssl_context(files)
+    context.verify_mode = ssl.CERT_REQUIRED
+    context.set_alpn_protocols(["h2"])
+    return context
+
+
+def rpc_client_ssl_context(files: TlsFiles) -> ssl.SSLContext:
+    """Return the context of a gRPC client: HTTP/2 only."""
+    context = client_ssl_context(files)
+    context.set_alpn_protocols(["h2"])
+    return context

@@ -17,6 +17,9 @@ BACKOFF_MIN_S: Final = 0.1
 BACKOFF_MAX_S: Final = 1.0
 """A restarted service must be found again within a second."""
 
+CLOSE_TIMEOUT_S: Final = 1.0
+"""For the last bytes to a peer that may not read."""
+
 CLIENT_LIMITS: Final = Limits(
     handshake_timeout_s=CONNECT_TIMEOUT_S, keepalive_s=5.0, keepalive_timeout_s=3.0
 )
@@ -103,16 +106,7 @@ class Connector:
         self._waiting.clear()
         for connection in list(self._connections):
             connection.leave()
-        if grace and self._connections:
-            loop = asyncio.get_running_loop()
-            until = loop.time() + grace
-            while self._connections and loop.time() < until:
-                self._state_changed = changed = asyncio.Event()
-                try:
-                    async with asyncio.timeout_at(until):
-                        await changed.wait()
-                except TimeoutError:
-                    break
+        await self._all_lost(grace or 0.0)
         for connection in list(self._connections):
             for stream in connection.streams:
                 cancel: Any = getattr(stream.handler, "cancel", None)
@@ -120,6 +114,20 @@ class Connector:
                     cancel()
             connection.flush()
             connection.close()
+        await self._all_lost(CLOSE_TIMEOUT_S)
+        for connection in list(self._connections):
+            connection.abort()
+        await self._all_lost(CLOSE_TIMEOUT_S)
+
+    async def _all_lost(self, timeout_s: float) -> None:
+        """Wait until no connection is left, or the time is up."""
+        until = asyncio.get_running_loop().time() + timeout_s
+        try:
+            async with asyncio.timeout_at(until):
+                while self._connections:
+                    await self.state_changed()
+        except TimeoutError:
+            return
 
     # --- connecting ---
 

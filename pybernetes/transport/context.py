@@ -22,46 +22,29 @@ SMALL_BYTES = 16 << 10
 
 
 class Context:
-    """One call, as its handler sees it. Implements `grpc.aio.ServicerContext`."""
+    """One call, as its handler sees it. Implements `grpc.aio.ServicerContext`.
 
-    __slots__ = (
-        "_aborted",
-        "_callbacks",
-        "_code",
-        "_deadline",
-        "_details",
-        "_drained",
-        "_has_responded",
-        "_inbox",
-        "_is_cancelled",
-        "_is_finished",
-        "_loop",
-        "_metadata",
-        "_method",
-        "_send_max",
-        "_stream",
-        "_timer",
-        "_trailing",
-    )
+    What begins the same for all calls is the class's: setting it takes time.
+    """
 
-    def __init__(self, stream: ServerStream, method: Method, send_max: int) -> None:
-        self._stream = stream
-        self._method = method
-        self._send_max = send_max
-        self._loop = stream.connection.loop
-        self._code: grpc.StatusCode | None = None
-        self._details = ""
-        self._trailing: Sequence[tuple[str, Any]] = ()
-        self._metadata: tuple[tuple[str, Any], ...] | None = None
-        self._deadline: float | None = None
-        self._timer: asyncio.TimerHandle | None = None
-        self._callbacks: list[Callable[[Any], None]] | None = None
-        self._aborted: grpc.aio.AbortError | None = None
-        self._inbox: Inbox | None = None
-        self._drained: asyncio.Future[None] | None = None
-        self._has_responded = False
-        self._is_finished = False
-        self._is_cancelled = False
+    _code: grpc.StatusCode | None = None
+    _details = ""
+    _trailing: Sequence[tuple[str, Any]] = ()
+    _metadata: tuple[tuple[str, Any], ...] | None = None
+    _deadline: float | None = None
+    _timer: asyncio.TimerHandle | None = None
+    _callbacks: list[Callable[[Any], None]] | None = None
+    _aborted: grpc.aio.AbortError | None = None
+    _inbox: Inbox | None = None
+    _drained: asyncio.Future[None] | None = None
+    _has_responded = False
+    _is_finished = False
+    _is_cancelled = False
+
+    _stream: ServerStream
+    _method: Method
+    _send_max: int
+    _loop: asyncio.AbstractEventLoop
 
     # --- messages ---
 

@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Final, cast
 
+import structlog
 from ngh2 import (
     Configuration,
     Connection,
@@ -34,6 +35,8 @@ from ngh2 import (
 )
 
 from .limits import Limits
+
+log = structlog.get_logger(component="http2")
 
 __all__ = [
     "ConnectionStateError",
@@ -216,6 +219,7 @@ class Http2Connection(asyncio.Protocol):
     def goaway(self, code: ErrorCode) -> None:
         """Tell the peer why, and close."""
         if self.is_open:
+            log.warning("closing connection", code=code.name)
             self.engine.terminate_connection(code)
             self.flush()
             self.close()
@@ -224,6 +228,7 @@ class Http2Connection(asyncio.Protocol):
         """End a connection that the engine has given up; it can no longer say so itself."""
         if not self.is_open:
             return
+        log.info("connection fails", error=str(error))
         code = ErrorCode.INTERNAL_ERROR
         if isinstance(error, DenialOfServiceError):
             code = ErrorCode.ENHANCE_YOUR_CALM
@@ -250,7 +255,7 @@ class Http2Connection(asyncio.Protocol):
             self._count_control()
 
     def answered(self) -> None:
-        """Forgive a peer its pings: it got something for them."""
+        """Forgive a peer its pings: Go measures the bandwidth with one for what we send."""
         self._controls = 0.0
 
     def _count_control(self) -> None:

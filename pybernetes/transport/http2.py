@@ -80,15 +80,16 @@ GONE: Final = _Gone()
 class ServerStream(Stream):
     """One request and its response."""
 
-    __slots__ = ("_connection", "fields", "handler", "headers", "method", "path")
-
     handler: StreamHandler
+    is_complete = False
+    """Whether the whole request is here."""
 
     def __init__(
         self, connection: "ServerConnection", stream_id: int, headers: tuple[Any, ...]
     ) -> None:
-        super().__init__(connection, stream_id)
-        self._connection = connection
+        self._carrier = self._connection = connection
+        self.engine = connection.engine
+        self.stream_id = stream_id
         self.headers: tuple[tuple[bytes, bytes], ...] = headers
         self.fields: dict[bytes, bytes] = dict(headers)
         self.path = self.fields.get(b":path", b"")
@@ -138,16 +139,13 @@ class ServerStream(Stream):
 
     def sent(self, *, end: bool) -> None:
         """Have it written; see to the stream's end once all has gone out."""
-        self._connection.kick()
+        connection = self._connection
+        connection.kick()
+        connection.answered()
         if end:
             self.is_ended = True
-            self._connection.ended(self)
-
-    def received(self, data: bytes) -> None:
-        """Hand on a piece of the body."""
-        self.unconsumed += len(data)
-        if data and self.is_open:
-            self.handler.data_received(data)
+            if not self.is_complete:
+                connection.ended(self)
 
     def drained(self) -> None:
         """Let the handler go on sending."""
@@ -219,18 +217,22 @@ class ServerConnection(Carrier):
             elif kind is RequestReceived:
                 self._accepted(event)  # type: ignore[arg-type]
             elif kind is StreamClosed:
-                self._closed(event.stream_id, event.error_code)  # type: ignore[attr-defined]
+                stream = streams.pop(event.stream_id, None)  # type: ignore[attr-defined]
+                if stream is not None:
+                    self._closed(stream, event.error_code)  # type: ignore[attr-defined]
             elif kind is PingAcknowledged and event.opaque_data == DRAIN:  # type: ignore[attr-defined]
                 self._refuse()
             else:
                 self.control(event)
 
     def _accepted(self, event: RequestReceived) -> None:
-        stream = ServerStream(self, event.stream_id, event.headers)
-        self._streams[event.stream_id] = stream
+        stream_id = event.stream_id
+        stream = ServerStream(self, stream_id, event.headers)
+        self._streams[stream_id] = stream
         try:
             stream.handler = self._accept(stream)
             if event.end_stream:
+                stream.is_complete = True
                 stream.handler.end_received()
         except NGH2Error:
             raise
@@ -239,9 +241,15 @@ class ServerConnection(Carrier):
 
     def _guarded(self, stream: ServerStream, event: Any) -> None:
         try:
-            stream.received(event.data)
-            if event.end_stream and stream.is_open:
-                stream.handler.end_received()
+            data = event.data
+            if data:
+                stream.unconsumed += len(data)
+                if stream.is_open:
+                    stream.handler.data_received(data)
+            if event.end_stream:
+                stream.is_complete = True
+                if stream.is_open:
+                    stream.handler.end_received()
         except NGH2Error:
             raise
         except Exception:
@@ -254,12 +262,11 @@ class ServerConnection(Carrier):
             stream.handler = GONE
         stream.reset(ErrorCode.INTERNAL_ERROR)
 
-    def _closed(self, stream_id: int, code: int) -> None:
-        stream = self._streams.pop(stream_id, None)
-        if stream is None:
-            return
-        self._waiting.pop(stream_id, None)
-        self._ending.pop(stream_id, None)
+    def _closed(self, stream: ServerStream, code: int) -> None:
+        if self._waiting:
+            self._waiting.pop(stream.stream_id, None)
+        if self._ending:
+            self._ending.pop(stream.stream_id, None)
         stream.close(code)
         if self._refuses and not self._streams:
             self.loop.call_soon(self._finish)
@@ -267,9 +274,8 @@ class ServerConnection(Carrier):
     # --- called by streams ---
 
     def ended(self, stream: ServerStream) -> None:
-        """Remember that the response is complete, and forgive the peer its pings."""
+        """Remember that the response is complete and the request is not."""
         self._ending[stream.stream_id] = stream
-        self._controls = 0.0
 
     def flushed(self) -> None:
         """Wake writers, and reset streams that are answered before they were asked completely."""

@@ -100,6 +100,7 @@ class ClientConnection(Carrier):
             engine.send_data(stream_id, body, end_stream=True)
             stream.is_ended = True
         self.kick()
+        self.answered()
         return stream
 
     def handle(self, events: list[Event]) -> None:

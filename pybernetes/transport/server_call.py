@@ -30,14 +30,16 @@ class Owner(Protocol):
 class ServerCall(Context):
     """A stream's handler: reads requests, runs the method, ends the call."""
 
-    __slots__ = ("_owner", "_reader", "_request", "_running")
+    _reader: MessageReader | None = None
+    _request: bytes | None = None
+    _running: asyncio.Task[None] | Run | None = None
 
     def __init__(self, stream: ServerStream, method: Method, owner: Owner) -> None:
-        super().__init__(stream, method, owner.send_max)
+        self._stream = stream
+        self._method = method
+        self._send_max = owner.send_max
         self._owner = owner
-        self._reader: MessageReader | None = None
-        self._request: bytes | None = None
-        self._running: asyncio.Task[None] | Run | None = None
+        self._loop = stream.connection.loop
         fields = stream.fields
         timeout = fields.get(b"grpc-timeout")
         if timeout is not None:

@@ -126,7 +126,9 @@ class ManyRequests(Call):
 
     async def _send(self, request: Any) -> None:
         if self._code is not None:
-            raise asyncio.InvalidStateError(FINISHED)
+            if self._code is OK or self._is_cancelled:
+                raise asyncio.InvalidStateError(FINISHED)
+            raise self.error()
         if self._has_done_writing:
             raise asyncio.InvalidStateError(HALF_CLOSED)
         stream = self._stream

@@ -16,30 +16,23 @@ LOW_WATER_BYTES: Final = 64 << 10
 
 
 class Stream:
-    """One request and its response, as both ends see it."""
+    """One request and its response, as both ends see it.
 
-    __slots__ = (
-        "_carrier",
-        "_unmeasured",
-        "engine",
-        "is_ended",
-        "is_open",
-        "is_writable",
-        "stream_id",
-        "unconsumed",
-    )
+    What begins the same for all streams is the class's: setting it takes time.
+    """
+
+    is_open = True
+    is_ended = False
+    """Whether we have queued the end of what we send."""
+    is_writable = True
+    unconsumed = 0
+    """Body bytes that the handler was given and has not reported yet."""
+    _unmeasured = 0
 
     def __init__(self, carrier: "Carrier", stream_id: int) -> None:
         self._carrier = carrier
         self.engine = carrier.engine
         self.stream_id = stream_id
-        self.is_open = True
-        self.is_ended = False
-        """Whether we have queued the end of what we send."""
-        self.is_writable = True
-        self.unconsumed = 0
-        """Body bytes that the handler was given and has not reported yet."""
-        self._unmeasured = 0
 
     @property
     def queued_bytes(self) -> int:
@@ -68,6 +61,7 @@ class Stream:
     def sent(self, *, end: bool) -> None:
         """Have it written."""
         self._carrier.kick()
+        self._carrier.answered()
         if end:
             self.is_ended = True
 
