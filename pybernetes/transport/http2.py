@@ -83,6 +83,8 @@ class ServerStream(Stream):
     handler: StreamHandler
     is_complete = False
     """Whether the whole request is here."""
+    reset_delay_s = 0.0
+    """After a whole answer to half a request: how long the peer may take to end it itself."""
 
     def __init__(
         self, connection: "ServerConnection", stream_id: int, headers: tuple[Any, ...]
@@ -284,7 +286,10 @@ class ServerConnection(Carrier):
             for stream in list(self._ending.values()):
                 if stream.queued_bytes == 0:
                     del self._ending[stream.stream_id]
-                    stream.reset(ErrorCode.NO_ERROR)
+                    if stream.reset_delay_s:
+                        self.loop.call_later(stream.reset_delay_s, stream.reset, ErrorCode.NO_ERROR)
+                    else:
+                        stream.reset(ErrorCode.NO_ERROR)
 
     # --- the end ---
 

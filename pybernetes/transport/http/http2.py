@@ -17,6 +17,9 @@ log = structlog.get_logger(component="http")
 COLON: Final = ord(":")
 """Pseudo-headers begin with it."""
 
+RESET_DELAY_S: Final = 0.5
+"""A reset that comes together with the answer makes elder curls (7.88) drop both."""
+
 _NAMES: dict[str, bytes] = {}
 """Names of headers that handlers have sent: they are few."""
 
@@ -43,6 +46,7 @@ class Http2Exchange:
         self._stream = stream
         self._loop = asyncio.get_running_loop()
         self._is_head = stream.method == b"HEAD"
+        stream.reset_delay_s = RESET_DELAY_S
         self._is_lost = False
         self._is_running = False
         self._task: asyncio.Task[None] | None = None
@@ -99,6 +103,8 @@ class Http2Exchange:
 
     def data_received(self, data: bytes) -> None:
         """Keep a piece of the body; the peer's window stays closed until somebody wants it."""
+        if self.is_ended:
+            return
         self._unconsumed += len(data)
         self._body.feed(data)
         if self._is_wanted:
