@@ -12,6 +12,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 
 from pybernetes.machinery.errors import ApiError, Internal
 from pybernetes.transport import Server
+from pybernetes.transport.http2 import Accept
 
 from .health import Health
 from .logs import get_logger
@@ -97,12 +98,19 @@ class RpcServer:
         """Name a service for reflection and health."""
         self._services.append(service_full_name)
 
-    async def start(self, *, is_serving: bool = True) -> int:
+    @property
+    def accept(self) -> Accept | None:
+        """How a front that listens for us hands over our streams; None: grpc.aio takes none."""
+        return self._ours.accept if self._ours is not None else None
+
+    async def start(self, *, is_serving: bool = True, binds: bool = True) -> int:
         """Bind and serve; return the port. Raises OSError when the address cannot be had.
 
-        Not serving yet means only that the health service says so, until `set_serving`.
+        Not serving yet means only that the health service says so, until `set_serving`. Without
+        `binds` some front listens for us, and the port is 0.
         """
-        _refuse_taken(self.listen)
+        if binds:
+            _refuse_taken(self.listen)
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self.server)
         names = (
             *self._services,
@@ -111,10 +119,11 @@ class RpcServer:
         )
         add_reflection: Any = reflection_pb2_grpc.add_ServerReflectionServicer_to_server
         add_reflection(reflection.aio.ReflectionServicer(service_names=names), self.server)
-        port = await self._bind()
+        port = await self._bind() if binds else 0
         await self.server.start()
         self.set_serving(is_serving)
-        log.info("serving gRPC", listen=self.listen, port=port, tls=self._tls is not None)
+        if binds:
+            log.info("serving gRPC", listen=self.listen, port=port, tls=self._tls is not None)
         return port
 
     async def _bind(self) -> int:

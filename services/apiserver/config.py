@@ -5,14 +5,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pybernetes.component.config import option
+from pybernetes.component.rpc_pair import Pair, chosen_pair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Flags of pybernetes-apiserver. Each is also PYBERNETES_APISERVER_<NAME>."""
 
-    listen: str = option("127.0.0.1:6443", "where kubectl and client libraries speak REST")
-    grpc_listen: str = option("127.0.0.1:6444", "where our own services speak gRPC")
+    listen: str = option(
+        "127.0.0.1:6443", "where kubectl and client libraries speak REST, and gRPC is served, too"
+    )
+    grpc_listen: str = option(
+        "127.0.0.1:6444",
+        "where our own services speak gRPC; it may be the same as `listen`",
+    )
     etcd_servers: tuple[str, ...] = option(
         ("127.0.0.1:2379",), "members of the store, host:port, comma-separated"
     )
@@ -41,9 +47,16 @@ class Config:
         ipaddress.ip_network(self.service_cidr)
         if not self.etcd_servers:
             raise ValueError("etcd_servers: name at least one member of the store")
+        if self.shares_port and chosen_pair() is not Pair.H2:
+            raise ValueError("grpc_listen: grpc.aio cannot share the port of `listen`")
         first, last = self.node_ports
         if not 0 < first <= last < 1 << 16:
             raise ValueError(f"node_port_range: expected FIRST-LAST, got {self.node_port_range}")
+
+    @property
+    def shares_port(self) -> bool:
+        """Whether gRPC has no port of its own."""
+        return self.grpc_listen == self.listen
 
     @property
     def node_ports(self) -> tuple[int, int]:

@@ -8,6 +8,7 @@ Without a certificate a client may still show a token.
 import asyncio
 import zlib
 from contextlib import aclosing
+from functools import partial
 
 import orjson
 
@@ -21,6 +22,7 @@ from pybernetes.transport.http.front import Front, GrpcAccept
 from pybernetes.transport.http.limits import HttpLimits
 from pybernetes.transport.http.reply import Disconnected, Reply
 from pybernetes.transport.http.request import HttpError
+from pybernetes.transport.http2 import GONE, ServerStream, StreamHandler
 
 from ..authn import user_of
 from .handler import Handler
@@ -57,7 +59,7 @@ class HttpServer:
             tasks,
             clock,
             context=server_ssl_context(tls) if tls is not None else None,
-            grpc=grpc,
+            grpc=grpc if tls is None or grpc is None else partial(_accept_known, grpc),
             limits=LIMITS,
         )
         self.port = 0
@@ -95,6 +97,22 @@ class HttpServer:
                 await _streamed(reply, answer)
             case Upgrade():
                 await _upgraded(request, reply, answer)
+
+
+def _accept_known(grpc: GrpcAccept, stream: ServerStream) -> StreamHandler:
+    """Hand over a stream of gRPC whose peer has shown a certificate: REST takes tokens, too."""
+    if stream.peer.certificate is not None:
+        return grpc(stream)
+    stream.respond(_NO_CERTIFICATE, end=True)
+    return GONE
+
+
+_NO_CERTIFICATE = (
+    (b":status", b"200"),
+    (b"content-type", b"application/grpc"),
+    (b"grpc-status", b"16"),
+    (b"grpc-message", b"Unauthorized: gRPC needs a client certificate"),
+)
 
 
 def _request(request: http.Request) -> Request:
