@@ -232,9 +232,10 @@ class ServerConnection(Carrier):
         stream = ServerStream(self, stream_id, event.headers)
         self._streams[stream_id] = stream
         try:
-            stream.handler = self._accept(stream)
             if event.end_stream:
                 stream.is_complete = True
+            stream.handler = self._accept(stream)
+            if event.end_stream:
                 stream.handler.end_received()
         except NGH2Error:
             raise

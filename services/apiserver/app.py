@@ -109,9 +109,8 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
 
     async def drain() -> None:
         caches.cut_all()
-        async with asyncio.TaskGroup() as drains:
-            drains.create_task(rpc.drain(DRAIN_S))
-            drains.create_task(http.drain(DRAIN_S))
+        await http.drain(DRAIN_S)  # first: calls of gRPC may be on its connections
+        await rpc.drain(DRAIN_S)
 
     return Service(drain)
 

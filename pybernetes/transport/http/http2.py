@@ -10,7 +10,7 @@ from ..engine import ErrorCode
 from ..http2 import ServerStream
 from .limits import HttpLimits
 from .reply import BODILESS, PIECE_BYTES, Disconnected, Duplex, Fields, Handler
-from .request import Body, Headers, HttpError, Request
+from .request import NO_BODY, Body, Headers, HttpError, Request
 
 log = structlog.get_logger(component="http")
 
@@ -54,10 +54,13 @@ class Http2Exchange:
         self._unconsumed = 0
         self._timer: asyncio.TimerHandle | None = None
         self._writable: asyncio.Event | None = None
-        length = stream.fields.get(b"content-length")
-        self._body = Body(self, int(length) if length is not None else None)
-        # The body has mostly come by then, or there is none: see `end_received`.
-        self._loop.call_soon(self._run)
+        if stream.is_complete:
+            self._body = NO_BODY
+        else:
+            length = stream.fields.get(b"content-length")
+            self._body = Body(self, int(length) if length is not None else None)
+            # A small body has come by then, and `end_received` has run the handler.
+            self._loop.call_soon(self._run)
 
     def _run(self) -> None:
         if not self._is_running and not self._is_lost:
@@ -112,7 +115,8 @@ class Http2Exchange:
 
     def end_received(self) -> None:
         """Know that the request is complete, and answer it if that has not begun."""
-        self._body.end()
+        if self._body is not NO_BODY:
+            self._body.end()
         self._run()
 
     def writable(self) -> None:
