@@ -188,8 +188,8 @@ class ServerConnection(Carrier):
         self._is_draining = False
         self._refuses = False
         self._idle_s = 0.0
-        self.memo: Any = None
-        """What the server above wants to remember of this peer."""
+        self.unfinished_bytes = 0
+        """Pieces of messages that the server above keeps; it counts, and judges by the limits."""
 
     @property
     def peer(self) -> Peer:

@@ -45,9 +45,9 @@ class Inbox:
         self._reader.encoding = encoding
 
     @property
-    def is_cut(self) -> bool:
-        """Whether a part of a message is here, and not all of it."""
-        return self._reader.pending_bytes > 0
+    def pending_bytes(self) -> int:
+        """What is here of a message that is not complete."""
+        return self._reader.pending_bytes
 
     def feed(self, data: bytes, stream: Consumer) -> None:
         """Take bytes; RpcStatus if they are no messages."""

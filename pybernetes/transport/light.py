@@ -6,6 +6,7 @@ grpc.aio the mark means nothing.
 """
 
 import asyncio
+import inspect
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -13,7 +14,9 @@ Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 def light(handler: Handler) -> Handler:
-    """Mark a coroutine function that needs no task."""
+    """Mark a coroutine function that needs no task; TypeError for what is none."""
+    if not inspect.iscoroutinefunction(handler):
+        raise TypeError(f"{handler!r} is no coroutine function")
     handler.is_light = True  # type: ignore[attr-defined]
     return handler
 

@@ -19,6 +19,8 @@ class Limits:
     """Fields in one header block."""
     queued_bytes_max: int = 512 << 20
     """Answers that wait for a peer which does not take them; beyond, the connection ends."""
+    unfinished_bytes_max: int = 256 << 20
+    """Pieces of messages that are not complete, of all streams of one connection."""
     resets_burst: int = 2_000
     resets_per_s: int = 200
     """Streams a peer may open and reset again (CVE-2023-44487)."""

@@ -32,6 +32,7 @@ class ServerCall(Context):
 
     _reader: MessageReader | None = None
     _request: bytes | None = None
+    _kept = 0
     _running: asyncio.Task[None] | Run | None = None
 
     def __init__(self, stream: ServerStream, method: Method, owner: Owner) -> None:
@@ -71,13 +72,14 @@ class ServerCall(Context):
         try:
             if self._inbox is not None:
                 self._inbox.feed(data, self._stream)
+                self._keep(self._inbox.pending_bytes)
             else:
-                self._collect(data)
+                self._keep(self._collect(data))
         except RpcStatus as status:
             self._reject(status)
 
-    def _collect(self, data: bytes) -> None:
-        """Put the one request together from pieces."""
+    def _collect(self, data: bytes) -> int:
+        """Put the one request together from pieces; return how much is here without its end."""
         if self._reader is None:
             encoding = self._stream.fields.get(b"grpc-encoding", b"identity")
             self._reader = MessageReader("SERVER", self._owner.receive_max, encoding)
@@ -86,13 +88,28 @@ class ServerCall(Context):
             if self._request is not None:
                 raise RpcStatus(grpc.StatusCode.INTERNAL, "Too many requests in one call")
             self._request = message
+        return self._reader.pending_bytes
+
+    def _keep(self, pending_bytes: int) -> None:
+        """Count what we keep of a message that is not complete, with all of this connection."""
+        connection = self._stream.connection
+        connection.unfinished_bytes += pending_bytes - self._kept
+        self._kept = pending_bytes
+        if connection.unfinished_bytes > connection.limits.unfinished_bytes_max:
+            raise RpcStatus(grpc.StatusCode.RESOURCE_EXHAUSTED, "Too many unfinished messages")
+
+    def _finish(self) -> None:
+        if self._kept:
+            self._stream.connection.unfinished_bytes -= self._kept
+            self._kept = 0
+        super()._finish()
 
     def end_received(self) -> None:
         """Run a unary method, or let a streaming one see the end."""
         if self._is_finished:
             return
         if self._inbox is not None:
-            if self._inbox.is_cut:
+            if self._inbox.pending_bytes:
                 self._reject(RpcStatus(grpc.StatusCode.INTERNAL, "Incomplete gRPC frame"))
             self._inbox.end()
             return

@@ -41,7 +41,7 @@ class ManyResponses(Call):
 
     def ended(self, code: grpc.StatusCode, details: str) -> None:
         """Refuse a good status in the middle of a message."""
-        if code is OK and self._inbox.is_cut:
+        if code is OK and self._inbox.pending_bytes:
             code, details = grpc.StatusCode.INTERNAL, "Incomplete gRPC frame"
         super().ended(code, details)
 
