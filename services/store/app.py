@@ -11,9 +11,9 @@ from pybernetes.component.metrics import Metrics
 from pybernetes.component.rpc_server import RpcServer
 from pybernetes.component.run import DRAIN_GRACE_S, Service
 from pybernetes.component.tls import tls_files
-from pybernetes.rpc.etcd import election_pb2_grpc, lock_pb2_grpc, rpc_pb2_grpc
 from pybernetes.transport.http.front import Front
 
+from .acting import Tokens
 from .candidates import Candidates
 from .config import Config
 from .core.snapshot import Head
@@ -27,22 +27,11 @@ from .raft.journal import FIRST_INDEX, Journal
 from .raft.node import Node
 from .raft.peers import Peers
 from .raft.transfer import Transfers
-from .servicers.cluster import Cluster as ClusterServicer
-from .servicers.election import FULL_NAME as ELECTION
-from .servicers.election import Election
-from .servicers.kv import KV
-from .servicers.lease import Lease
-from .servicers.lock import FULL_NAME as LOCK
-from .servicers.lock import Lock
-from .servicers.maintenance import Maintenance
-from .servicers.watch import FULL_NAME as WATCH
-from .servicers.watch import Watch
+from .services import register
 from .snapshots import SnapshotFiles
 from .status_http import StatusPages
 from .store import Cluster, Store
 from .watching import Hub
-
-SERVICES = ("KV", "Lease", "Cluster", "Maintenance")
 
 log = get_logger("store")
 
@@ -80,16 +69,9 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     store = Store(cluster, node, machine, directory, config.limits())
     hub = Hub(store)
     rpc = RpcServer(config.listen, tls)
-    KV(store).register(rpc.server)
-    rpc_pb2_grpc.add_LeaseServicer_to_server(Lease(store, rng), rpc.server)
-    rpc_pb2_grpc.add_ClusterServicer_to_server(ClusterServicer(store), rpc.server)
-    rpc_pb2_grpc.add_MaintenanceServicer_to_server(Maintenance(store, transfers), rpc.server)
-    Watch(hub).register(rpc.server)
+    tokens = Tokens(store, rng, config.auth_token_ttl)
     candidates = Candidates(store, hub, rng)
-    lock_pb2_grpc.add_LockServicer_to_server(Lock(store, candidates), rpc.server)
-    election_pb2_grpc.add_ElectionServicer_to_server(Election(store, hub, candidates), rpc.server)
-    for name in (*(f"etcdserverpb.{service}" for service in SERVICES), WATCH, LOCK, ELECTION):
-        rpc.add(name)
+    register(rpc, store, hub, transfers, tokens, candidates, rng)
     metrics = Metrics(StoreMetrics(store, hub, journal).collect)
     front = Front(StatusPages(store, metrics).serve, tasks, SystemClock())
     if config.metrics_listen:
@@ -101,6 +83,7 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     for work in (journal.run(), machine.run(), node.run(), node.run_clock(), transfers.run()):
         tasks.create_task(work)
     tasks.create_task(candidates.run())
+    tasks.create_task(tokens.run())
     tasks.create_task(Duties(store, config.compaction()).run())
     tasks.create_task(_notify_progress(hub, config.progress_s()))
     await rpc.start(is_serving=False)

@@ -138,7 +138,9 @@ async def restore(path: Path, wanted: Restore) -> int:
     disk = SystemDisk()
     with member_directory(scratch, cluster.id, wanted.name, token) as directory:
         files = SnapshotFiles(disk, directory / "snapshots")
-        without_alarms = State(mvcc, state.leases)  # they are about members that are no more
+        without_alarms = State(
+            mvcc, state.leases, auth=state.auth
+        )  # they are about members that are no more
         await files.write(without_alarms, RESTORED_INDEX, RESTORED_TERM)
     scratch.rename(target)
     disk.sync_directory(target.parent)

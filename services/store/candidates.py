@@ -8,6 +8,7 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from copy import copy
 from dataclasses import dataclass
 
 from pybernetes.component.logs import get_logger
@@ -62,7 +63,7 @@ class Candidates:
         self._store = store
         self._hub = hub
         self._rng = rng
-        self._leaving: dict[Compare, None] = {}
+        self._leaving: dict[Compare, Candidates] = {}
         self._wake = asyncio.Event()
 
     async def run(self) -> None:
@@ -73,7 +74,8 @@ class Candidates:
             while self._leaving:
                 condition = next(iter(self._leaving))
                 try:
-                    await self._write(condition, (DeleteRange(condition.key),), ())
+                    candidates = self._leaving[condition]
+                    await candidates._write(condition, (DeleteRange(condition.key),), ())
                 except StoreError as error:
                     log.warning(
                         "candidate stays until its lease ends",
@@ -81,6 +83,12 @@ class Candidates:
                         reason=str(error),
                     )
                 del self._leaving[condition]
+
+    def acting(self, store: Store) -> "Candidates":
+        """Return the same in the hands of one caller, whose store this is."""
+        candidates = copy(self)
+        candidates._store = store
+        return candidates
 
     async def enter(self, name: bytes, lease: int, value: bytes) -> Candidate:
         """Enter, unless this lease is entered already; with a new lease if none is given."""
@@ -151,7 +159,7 @@ class Candidates:
         return revision
 
     def _leave_soon(self, condition: Compare) -> None:
-        self._leaving[condition] = None
+        self._leaving[condition] = self
         self._wake.set()
 
     async def _write(

@@ -40,6 +40,7 @@ class Config:
     watch_progress_notify_interval: str = option(
         "5s", "how often a quiet watcher that wants it hears how far it is"
     )
+    auth_token_ttl: int = option(300, "seconds after which a token that is not used is forgotten")
     quota_backend_bytes: int = option(
         0, "refuse what would make the keys and their history larger; 0: 2 GiB; below: never"
     )

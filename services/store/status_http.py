@@ -10,7 +10,7 @@ from pybernetes.transport.http.reply import Reply
 from pybernetes.transport.http.request import Request
 
 from .core.command import AlarmType, Range
-from .core.errors import NoLeader, StoreError
+from .core.errors import NoLeader, StoreError, UserEmpty
 from .servicers.maintenance import ETCD_VERSION
 from .store import Store
 
@@ -103,6 +103,8 @@ class StatusPages:
         try:
             async with asyncio.timeout(CHECK_S):
                 await self._store.range(request, is_serializable=is_serializable)
+        except UserEmpty:
+            return ""  # there are users: that we know is an answer
         except StoreError as error:
             return error.text
         except TimeoutError:

@@ -11,7 +11,8 @@ from pybernetes.rpc.etcd import rpc_pb2 as pb
 from .core.alarms import grows
 from .core.check import Limits
 from .core.command import Alarm, AlarmAction, AlarmType, Command, Range, Txn, encode
-from .core.errors import NoSpace, RequestTooLarge, StoreError
+from .core.errors import NoSpace, RequestTooLarge, StoreError, UserEmpty
+from .core.lease import Lease
 from .core.state import Applied, RangeResult, Result
 from .machine import Machine
 from .raft.node import Node
@@ -98,6 +99,8 @@ class Store:
         """Read keys; unless serializable, everything acknowledged before is in it."""
         if not is_serializable:
             await self.node.read_barrier()
+            if self.machine.state.auth.is_enabled:
+                raise UserEmpty  # since the call came: nobody asked who calls
         state = self.machine.state
         return state.range(request), state.mvcc.revision
 
@@ -108,6 +111,11 @@ class Store:
         if isinstance(applied.result, StoreError):
             raise applied.result
         return applied.result, applied.revision
+
+    async def leases(self) -> tuple[Lease, ...]:
+        """Return all leases; everything acknowledged before is in them."""
+        await self.node.read_barrier()
+        return self.machine.state.leases.all()
 
     def header(self, revision: int | None = None) -> pb.ResponseHeader:
         """Return the header of an answer, as of a revision or of now."""

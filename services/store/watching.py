@@ -78,7 +78,7 @@ class Stream:
         id = request.watch_id or self._free_id()
         if id in self._watchers:
             reason = "etcdserver: mvcc: duplicate watch ID provided on the WatchStream"
-            self._put(self._response(-1, created=True, canceled=True, cancel_reason=reason))
+            self.refuse(reason)
             return
         revision = self._hub.settled_revision
         watcher = Watcher(
@@ -98,6 +98,10 @@ class Stream:
             self._lag(watcher)
         else:
             self._hub.join(watcher, self)
+
+    def refuse(self, reason: str) -> None:
+        """Tell the client that it may not watch what it wants to."""
+        self._put(self._response(-1, created=True, canceled=True, cancel_reason=reason))
 
     def cancel(self, id: int) -> None:
         """End one watcher; nothing if there is none of this ID."""

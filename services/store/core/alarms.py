@@ -12,6 +12,7 @@ from .command import (
     Alarm,
     AlarmAction,
     AlarmType,
+    As,
     Command,
     Compact,
     DeleteRange,
@@ -79,6 +80,8 @@ class Alarms:
 
 def grows(command: Command) -> bool:
     """Say whether a command may make the store larger, on any path: then it needs space."""
+    if isinstance(command, As):
+        return grows(command.command)
     if isinstance(command, Txn):
         return any(map(grows, (*command.success, *command.failure)))
     return isinstance(command, Put | LeaseGrant)

@@ -66,6 +66,14 @@ class AlarmType(IntEnum):
     CORRUPT = 2
 
 
+class PermissionType(IntEnum):
+    """etcd's numbers."""
+
+    READ = 0
+    WRITE = 1
+    READWRITE = 2
+
+
 class _Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base of everything below: encoded as an array, its tag first."""
 
@@ -175,8 +183,102 @@ class Alarm(_Command, frozen=True, tag=12):
     alarm: AlarmType = AlarmType.NONE
 
 
+class AuthEnable(_Command, frozen=True, tag=20):
+    """From now on, ask who calls."""
+
+
+class AuthDisable(_Command, frozen=True, tag=21):
+    """Let anybody do anything again."""
+
+
+class Authenticate(_Command, frozen=True, tag=22):
+    """A user proved who it is: remember this token for it."""
+
+    user: str
+    token: str
+
+
+class UserAdd(_Command, frozen=True, tag=23):
+    """Create a user; the password is hashed already."""
+
+    name: str
+    password: bytes
+    no_password: bool
+
+
+class UserDelete(_Command, frozen=True, tag=24):
+    """Delete a user."""
+
+    name: str
+
+
+class UserChangePassword(_Command, frozen=True, tag=25):
+    """Give a user another password, hashed already."""
+
+    name: str
+    password: bytes
+
+
+class UserGrantRole(_Command, frozen=True, tag=26):
+    """Give a user a role."""
+
+    name: str
+    role: str
+
+
+class UserRevokeRole(_Command, frozen=True, tag=27):
+    """Take a role from a user."""
+
+    name: str
+    role: str
+
+
+class RoleAdd(_Command, frozen=True, tag=28):
+    """Create a role."""
+
+    name: str
+
+
+class RoleDelete(_Command, frozen=True, tag=29):
+    """Delete a role, and take it from all users."""
+
+    name: str
+
+
+class RoleGrantPermission(_Command, frozen=True, tag=30):
+    """Let a role do something with a range of keys."""
+
+    name: str
+    allowed: PermissionType
+    key: bytes
+    end: bytes
+
+
+class RoleRevokePermission(_Command, frozen=True, tag=31):
+    """Let a role do nothing more with a range of keys."""
+
+    name: str
+    key: bytes
+    end: bytes
+
+
+AuthCommand = (
+    AuthEnable
+    | AuthDisable
+    | UserAdd
+    | UserDelete
+    | UserChangePassword
+    | UserGrantRole
+    | UserRevokeRole
+    | RoleAdd
+    | RoleDelete
+    | RoleGrantPermission
+    | RoleRevokePermission
+)
+"""What only root may do."""
+
 Operation = Union[Range, Put, DeleteRange, Txn]  # noqa: UP007 - msgspec resolves it by name
-Command = (
+Plain = (
     Range
     | Put
     | DeleteRange
@@ -189,7 +291,21 @@ Command = (
     | LeaseRestart
     | LeaseTimeToLive
     | Alarm
+    | Authenticate
+    | AuthCommand
 )
+"""Commands that do something."""
+
+
+class As(_Command, frozen=True, tag=13):
+    """A command of somebody who said who it is; with which users and roles it was looked at."""
+
+    user: str
+    auth_revision: int
+    command: Plain
+
+
+Command = Plain | As
 
 _VERSION = bytes((FORMAT,))
 _encoder = msgspec.msgpack.Encoder()

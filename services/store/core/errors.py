@@ -139,6 +139,114 @@ class MissingLeaderKey(StoreError):
     text = '"leader" field must be provided'
 
 
+class RootUserNotExist(StoreError):
+    """Nobody could manage the store once it asks who calls."""
+
+    text = "etcdserver: root user does not exist"
+
+
+class RootRoleNotExist(StoreError):
+    """The user root could manage nothing."""
+
+    text = "etcdserver: root user does not have root role"
+
+
+class UserAlreadyExists(StoreError):
+    """There is a user of this name."""
+
+    text = "etcdserver: user name already exists"
+
+
+class UserEmpty(StoreError):
+    """The call does not say who calls, or of whom it speaks."""
+
+    text = "etcdserver: user name is empty"
+
+
+class UserNotFound(StoreError):
+    """No such user."""
+
+    text = "etcdserver: user name not found"
+
+
+class RoleAlreadyExists(StoreError):
+    """There is a role of this name."""
+
+    text = "etcdserver: role name already exists"
+
+
+class RoleNotFound(StoreError):
+    """No such role."""
+
+    text = "etcdserver: role name not found"
+
+
+class RoleEmpty(StoreError):
+    """A role must have a name."""
+
+    text = "etcdserver: role name is empty"
+
+
+class AuthFailed(StoreError):
+    """Wrong name or password."""
+
+    text = "etcdserver: authentication failed, invalid user ID or password"
+
+
+class NoPasswordUser(StoreError):
+    """The user is known by a certificate only."""
+
+    text = "auth: authentication failed, password was given for no password user"
+
+
+class PermissionNotGiven(StoreError):
+    """The request does not say which permission."""
+
+    text = "etcdserver: permission not given"
+
+
+class PermissionDenied(StoreError):
+    """Whoever calls may not do this."""
+
+    text = "etcdserver: permission denied"
+
+
+class RoleNotGranted(StoreError):
+    """The user does not have this role."""
+
+    text = "etcdserver: role is not granted to the user"
+
+
+class PermissionNotGranted(StoreError):
+    """The role does not have this permission."""
+
+    text = "etcdserver: permission is not granted to the role"
+
+
+class AuthNotEnabled(StoreError):
+    """There is nothing to prove: nobody asks who calls."""
+
+    text = "etcdserver: authentication is not enabled"
+
+
+class InvalidAuthToken(StoreError):
+    """The token is unknown or too old: authenticate again."""
+
+    text = "etcdserver: invalid auth token"
+
+
+class InvalidAuthMgmt(StoreError):
+    """Root must be able to manage the store; a permission must be about some keys."""
+
+    text = "etcdserver: invalid auth management"
+
+
+class AuthOldRevision(StoreError):
+    """Users or roles changed since the call was looked at."""
+
+    text = "etcdserver: revision of auth store is old"
+
+
 class NoLeader(StoreError):
     """No majority of the members agrees on a leader; nothing was done."""
 

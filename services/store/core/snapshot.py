@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from .alarms import Alarms
+from .auth import Auth, AuthData
 from .key_value import KeyValue
 from .lease import Leases
 from .mvcc import Mvcc
@@ -44,6 +45,7 @@ class Head(msgspec.Struct, frozen=True, array_like=True, tag="head"):
     """ID, time to live in seconds, deadline in milliseconds."""
     alarms: tuple[tuple[int, int], ...] = ()
     """Member, and etcd's number of the alarm."""
+    auth: AuthData = AuthData()
 
 
 class Slice(msgspec.Struct, frozen=True, array_like=True, tag="slice"):
@@ -71,7 +73,9 @@ def encode(state: State, index: int, term: int) -> Generator[bytes, None, None]:
     leases = tuple((lease.id, lease.ttl_s, lease.deadline_ms) for lease in state.leases.all())
     mvcc = state.mvcc
     alarms = tuple((raised.member, int(raised.alarm)) for raised in state.alarms.all())
-    head = Head(index, term, mvcc.revision, mvcc.compact_revision, leases, alarms)
+    head = Head(
+        index, term, mvcc.revision, mvcc.compact_revision, leases, alarms, state.auth.data()
+    )
     base, history = mvcc.hold()
     try:
         yield MAGIC
@@ -156,4 +160,4 @@ def _state(head: Head, base: Iterable[KeyValue], history: Iterable[KeyValue]) ->
         leases.restore(id, ttl_s, deadline_ms)
     for key, lease in mvcc.leased():
         leases.attach(key, lease)
-    return State(mvcc, leases, Alarms(head.alarms))
+    return State(mvcc, leases, Alarms(head.alarms), Auth(head.auth))

@@ -13,8 +13,13 @@ from typing import Any, TypeVar, cast
 import msgspec
 
 from .alarms import Alarms, RaisedAlarm, Severity, refusal
+from .auth import Auth
+from .authorise import ADMIN, Caller
 from .command import (
     Alarm,
+    As,
+    AuthCommand,
+    Authenticate,
     Command,
     Compact,
     Compare,
@@ -113,12 +118,14 @@ class State:
         mvcc: Mvcc | None = None,
         leases: Leases | None = None,
         alarms: Alarms | None = None,
+        auth: Auth | None = None,
     ) -> None:
         self.mvcc = mvcc or Mvcc()
         self.leases = leases or Leases()
         self.alarms = alarms or Alarms()
+        self.auth = auth or Auth()
         self.ranges = self.txns = 0  # since this copy was made
-        self._handlers = _handlers(self.alarms.severity)
+        self._rearrange()
 
     def apply(self, command: Command, now_ms: int) -> Applied:
         """Do what a command says, by the leader's clock."""
@@ -187,8 +194,28 @@ class State:
 
     def _alarm(self, request: Alarm, now_ms: int) -> AlarmResult:
         result = AlarmResult(self.alarms.change(request))
-        self._handlers = _handlers(self.alarms.severity)
+        self._rearrange()
         return result
+
+    def _authenticate(self, request: Authenticate, now_ms: int) -> None:
+        self.auth.authenticate(request)
+
+    def _change_auth(self, request: AuthCommand, now_ms: int) -> None:
+        self.auth.change(request)
+        self._rearrange()
+
+    def _as(self, request: As, now_ms: int) -> Result:
+        """Look at what the caller may do now, not at what it could when it called."""
+        command = request.command
+        if self.auth.is_enabled:
+            Caller(self.auth, self.leases, request.user, request.auth_revision).check(command)
+        return self._permitted[type(command)](self, command, now_ms)
+
+    def _rearrange(self) -> None:
+        """Let alarms and users change what commands do; without any, nothing is in the way."""
+        self._permitted = self._handlers = _handlers(self.alarms.severity)
+        if self.auth.is_enabled:
+            self._handlers = {kind: _of_nobody(kind) for kind in self._permitted}
 
     def _lease_grant(self, request: LeaseGrant, now_ms: int) -> LeaseResult:
         return _lease_result(self.leases.grant(request.id, request.ttl_s, now_ms), now_ms)
@@ -394,6 +421,9 @@ _HANDLERS: dict[type, Handler] = {
     LeaseRevoke: State._lease_revoke,
     LeaseExpire: State._lease_expire,
     Alarm: State._alarm,
+    Authenticate: State._authenticate,
+    As: State._as,
+    **dict.fromkeys(ADMIN, State._change_auth),
 }
 
 
@@ -401,7 +431,19 @@ def _handlers(severity: Severity) -> dict[type, Handler]:
     """Return what does each command: with alarms, some are refused first."""
     if severity is Severity.NORMAL:
         return _HANDLERS
-    return {kind: _guarded(handler, severity) for kind, handler in _HANDLERS.items()}
+    guarded = {kind: _guarded(handler, severity) for kind, handler in _HANDLERS.items()}
+    return guarded | {As: State._as}  # what is within comes back here
+
+
+def _of_nobody(kind: type) -> Handler:
+    """Let through only what nobody needs a permission for."""
+    if kind is As:
+        return State._as
+
+    def handler(state: State, command: Any, now_ms: int) -> Result:
+        return State._as(state, As("", 0, command), now_ms)
+
+    return handler
 
 
 def _guarded(handler: Handler, severity: Severity) -> Handler:

@@ -84,6 +84,5 @@ class Lease(rpc_pb2_grpc.LeaseServicer):
         self, request: pb.LeaseLeasesRequest, context: Context
     ) -> pb.LeaseLeasesResponse:
         """List all leases."""
-        await self._store.node.read_barrier()
-        leases = [pb.LeaseStatus(ID=lease.id) for lease in self._store.machine.state.leases.all()]
+        leases = [pb.LeaseStatus(ID=lease.id) for lease in await self._store.leases()]
         return pb.LeaseLeasesResponse(header=self._store.header(), leases=leases)

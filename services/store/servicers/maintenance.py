@@ -25,6 +25,10 @@ ETCD_VERSION = "3.5.0"
 """Whose API we serve; clients ask."""
 
 STORAGE_VERSION = "3.5"
+ADMIN = frozenset({"Defragment", "Hash", "HashKV", "Snapshot", "MoveLeader", "Downgrade"})
+"""What only root may call, once the store asks who calls."""
+
+FREE = frozenset({"Status"})
 T = TypeVar("T")
 
 

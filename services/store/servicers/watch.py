@@ -8,9 +8,11 @@ import grpc
 
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 
-from ..core.errors import NoLeader
+from ..acting import ActingStore, Tokens
+from ..core.command import Range
+from ..core.errors import NoLeader, StoreError
 from ..watching import Hub, Stream
-from .errors import Context, abort
+from .errors import CODES, Context, abort
 
 FULL_NAME = "etcdserverpb.Watch"
 
@@ -25,8 +27,9 @@ class _LeaderLost(Exception):
 class Watch:
     """Streams of events. Its responses are encoded already, so it is registered by hand."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, tokens: Tokens) -> None:
         self._hub = hub
+        self._tokens = tokens
 
     def register(self, server: grpc.aio.Server) -> None:
         """Add the service to a server."""
@@ -44,7 +47,7 @@ class Watch:
         is_led = True
         try:
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(_listen(stream, requests))
+                tasks.create_task(self._listen(stream, requests, context))
                 if _REQUIRE_LEADER in (context.invocation_metadata() or ()):
                     tasks.create_task(self._end_without_leader())
                 while True:
@@ -60,19 +63,38 @@ class Watch:
         await self._hub.store.node.leader_lost()
         raise _LeaderLost
 
+    async def _listen(
+        self, stream: Stream, requests: AsyncIterator[pb.WatchRequest], context: Context
+    ) -> None:
+        """Do what the client asks; when it asks no more, it still watches."""
+        async for request in requests:
+            match request.WhichOneof("request_union"):
+                case "create_request":
+                    wanted = request.create_request
+                    refused = await self._refusal(wanted, context)
+                    if refused:
+                        stream.refuse(refused)
+                    else:
+                        stream.create(wanted)
+                case "cancel_request":
+                    stream.cancel(request.cancel_request.watch_id)
+                case "progress_request":
+                    stream.ask_progress()
+
+    async def _refusal(self, wanted: pb.WatchCreateRequest, context: Context) -> str:
+        """Say why the caller may not watch a range, as etcd does; nothing if it may."""
+        if not self._tokens.auth.is_enabled:
+            return ""
+        try:
+            who = await self._tokens.identify(context)
+            key = wanted.key or b"\0"
+            ActingStore(self._hub.store, who).check(Range(key, wanted.range_end))
+        except StoreError as error:
+            code = CODES[type(error)].name.title().replace("_", "")
+            return f"rpc error: code = {code} desc = {error.text}"
+        return ""
+
 
 def _never(message: bytes) -> bool:
     """Stand in for a transport that sends nothing at once."""
     return False
-
-
-async def _listen(stream: Stream, requests: AsyncIterator[pb.WatchRequest]) -> None:
-    """Do what the client asks; when it asks no more, it still watches."""
-    async for request in requests:
-        match request.WhichOneof("request_union"):
-            case "create_request":
-                stream.create(request.create_request)
-            case "cancel_request":
-                stream.cancel(request.cancel_request.watch_id)
-            case "progress_request":
-                stream.ask_progress()
