@@ -50,10 +50,15 @@ class StatusPages:
         elif kind == "health" and not rest:
             await self._health(request, reply)
         elif kind in self._checks and (not rest or rest in self._checks[kind]):
-            checks = self._checks[kind]
-            await self._probe(request, reply, {rest: checks[rest]} if rest else checks)
+            await self._probe(request, reply, self._wanted(kind, rest, request.query))
         else:
             await _respond(reply, 404, b"404 page not found\n")
+
+    def _wanted(self, kind: str, only: str, query: list[tuple[str, str]]) -> dict[str, Check]:
+        checks = self._checks[kind]
+        if only:
+            return {only: checks[only]}
+        return {name: check for name, check in checks.items() if ("exclude", name) not in query}
 
     async def _health(self, request: Request, reply: Reply) -> None:
         """Answer what load balancers and kube-apiserver ask of an etcd."""

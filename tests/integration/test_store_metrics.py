@@ -120,4 +120,5 @@ def test_a_member_alone_lives_but_is_not_ready(store: LocalStore) -> None:
     status, text = ask(store, 0, "/readyz")
     assert status == 503
     assert "[-]linearizable_read failed: etcdserver: no leader" in text
+    assert ask(store, 0, "/readyz?exclude=linearizable_read") == (200, "ok\n")
     assert metrics(store)["etcd_server_has_leader"] == 0
