@@ -4,7 +4,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-from pybernetes.transport.light import is_light, light
+from pybernetes.transport.light import is_light
 
 from ..acting import ActingStore, Tokens, Who
 from ..core.errors import StoreError
@@ -49,7 +49,8 @@ class Guarded:
                 return guarded(request, context)
             return method(request, context)
 
-        return light(call) if is_light(method) else call
+        call.is_light = is_light(method)  # type: ignore[attr-defined]  # what it returns is
+        return call
 
     def _unary(self, name: str) -> Callable[[Any, Context], Any]:
         async def guarded(request: Any, context: Context) -> Any:
