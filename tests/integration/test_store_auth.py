@@ -7,6 +7,8 @@ from pathlib import Path
 import grpc
 import pytest
 
+from pybernetes.cluster.pki import issue, make_ca
+from pybernetes.component.tls import TlsFiles
 from pybernetes.rpc.etcd import election_pb2, election_pb2_grpc, lock_pb2, lock_pb2_grpc
 from pybernetes.rpc.etcd import rpc_auth_pb2 as ap
 from pybernetes.rpc.etcd import rpc_auth_pb2_grpc as ap_grpc
@@ -197,3 +199,30 @@ def test_only_root_sees_the_whole(channel: grpc.Channel) -> None:
     status = auth.AuthStatus(ap.AuthStatusRequest(), timeout=CALL_S, metadata=root)
     assert (status.enabled, status.authRevision) == (True, 8)
     assert maintenance.Status(pb.StatusRequest(), timeout=CALL_S).version
+
+
+def test_a_certificate_says_who_calls_unless_a_token_does(tmp_path: Path) -> None:
+    pki = tmp_path / "pki"
+    authority = make_ca(pki)
+
+    def certificate(name: str) -> TlsFiles:
+        return issue(authority, name, (), ("127.0.0.1",), pki, file_name=name)
+
+    with local_store(tmp_path, certificates=certificate) as store:
+        store.etcdctl("put", "b", "v")
+        for command in (
+            "user add root:pw",
+            "user grant-role root root",
+            "user add s1 --no-password",
+            "role add editor",
+            "role grant-permission editor readwrite a",
+            "user grant-role s1 editor",
+            "auth enable",
+        ):
+            store.etcdctl(*command.split())
+        assert store.etcdctl("put", "a", "v") == "OK\n"
+        with pytest.raises(AssertionError, match="permission denied"):
+            store.etcdctl("get", "b")
+        with pytest.raises(AssertionError, match="password was given for no password user"):
+            store.etcdctl("--user=s1:pw", "get", "a")
+        assert as_root(store, "get", "b", "--print-value-only") == "v\n"
