@@ -6,7 +6,8 @@ when to write, when to stop, what a broken or silent peer gets, and how much one
 
 import asyncio
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Final, cast
 
 import structlog
@@ -220,9 +221,18 @@ class Http2Connection(asyncio.Protocol):
         """Tell the peer why, and close."""
         if self.is_open:
             log.warning("closing connection", code=code.name)
-            self.engine.terminate_connection(code)
+            self.say(partial(self.engine.terminate_connection, code))
             self.flush()
             self.close()
+
+    def say(self, frame: Callable[[], None]) -> None:
+        """Queue a frame that concerns the connection; close it if it is past saying anything."""
+        try:
+            frame()
+        except ConnectionStateError as error:
+            log.debug("connection is ending", error=str(error))
+            self.close()
+        self.kick()
 
     def _fail(self, error: NGH2Error) -> None:
         """End a connection that the engine has given up; it can no longer say so itself."""
@@ -286,7 +296,7 @@ class Http2Connection(asyncio.Protocol):
             return
         elif limits.keepalive_s is not None:
             self._asked = True
-            self.engine.ping(KEEPALIVE)
+            self.say(partial(self.engine.ping, KEEPALIVE))
             self.flush()
             wait_s = limits.keepalive_timeout_s
         self.ticked()

@@ -7,6 +7,7 @@ accepts a stream and returns its handler. Nothing here knows what the bytes mean
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, Protocol
 
 import structlog
@@ -299,17 +300,15 @@ class ServerConnection(Carrier):
         if self._is_draining or not self.is_open:
             return
         self._is_draining = True
-        self.engine.send_shutdown_notice()
-        self.engine.ping(DRAIN)
-        self.kick()
+        self.say(self.engine.send_shutdown_notice)
+        self.say(partial(self.engine.ping, DRAIN))
         self.loop.call_later(DRAIN_TIMEOUT_S, self._refuse)
 
     def _refuse(self) -> None:
         if self._refuses or not self.is_open:
             return
         self._refuses = True
-        self.engine.send_goaway(ErrorCode.NO_ERROR)
-        self.kick()
+        self.say(partial(self.engine.send_goaway, ErrorCode.NO_ERROR))
         if not self._streams:
             self.loop.call_soon(self._finish)
 
