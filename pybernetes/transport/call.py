@@ -25,9 +25,12 @@ Headers = tuple[tuple[bytes, bytes], ...]
 class Route(Protocol):
     """What a call needs of its channel and method."""
 
-    loop: asyncio.AbstractEventLoop
     receive_max: int
     send_max: int
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop the call runs on."""
 
     def headers(self, connection: ClientConnection, call: "Call") -> list[tuple[bytes, bytes]]:
         """Return the request's headers on this connection."""
@@ -49,25 +52,23 @@ class Route(Protocol):
 
 
 class Call:
-    """What all four kinds share: a request's stream, a deadline, and how it ended."""
+    """What all four kinds share: a request's stream, a deadline, and how it ended.
 
-    __slots__ = (
-        "_callbacks",
-        "_code",
-        "_connection",
-        "_details",
-        "_headers",
-        "_is_cancelled",
-        "_route",
-        "_seen",
-        "_stream",
-        "_timer",
-        "_trailers",
-        "_was_refused",
-        "deadline",
-        "metadata",
-        "wait_for_ready",
-    )
+    What begins the same for all calls is the class's: setting it takes time.
+    """
+
+    _connection: ClientConnection | None = None
+    _stream: ClientStream | None = None
+    _headers: Headers | None = None
+    _trailers: Headers = ()
+    _code: grpc.StatusCode | None = None
+    _details = ""
+    _is_cancelled = False
+    _was_refused = False
+    _seen: asyncio.Future[None] | None = None
+    _callbacks: list[Callable[[Any], None]] | None = None
+    _timer: asyncio.TimerHandle | None = None
+    deadline: float | None = None
 
     def __init__(
         self,
@@ -79,18 +80,6 @@ class Call:
         self._route = route
         self.metadata = metadata
         self.wait_for_ready = wait_for_ready
-        self.deadline: float | None = None
-        self._connection: ClientConnection | None = None
-        self._stream: ClientStream | None = None
-        self._headers: Headers | None = None
-        self._trailers: Headers = ()
-        self._code: grpc.StatusCode | None = None
-        self._details = ""
-        self._is_cancelled = False
-        self._was_refused = False
-        self._seen: asyncio.Future[None] | None = None
-        self._callbacks: list[Callable[[Any], None]] | None = None
-        self._timer: asyncio.TimerHandle | None = None
         if timeout is not None:
             self.deadline = route.loop.time() + timeout
             self._timer = route.loop.call_at(self.deadline, self.expire)
@@ -215,7 +204,7 @@ class Call:
         self.finished()
         callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
-            callback(self)
+            self._route.loop.call_soon(callback, self)
 
     def _wake_observers(self) -> None:
         """Let those look again who wait for a stream, headers or the end."""
@@ -261,6 +250,17 @@ class Call:
             debug_error_string=self._details,
         )
 
+    def parsed(self, raw: bytes) -> Any:
+        """Return a response; the call's error if its bytes are none."""
+        try:
+            return self._route.parse(raw)
+        except Exception as error:
+            self._code = None
+            self.fail(
+                RpcStatus(grpc.StatusCode.INTERNAL, f"Exception deserializing response: {error}")
+            )
+            raise self.error() from error
+
     async def wait_done(self) -> None:
         """Wait for the end without ending the call when the waiter is cancelled."""
         while self._code is None:
@@ -285,7 +285,7 @@ class Call:
     def add_done_callback(self, callback: Callable[[Any], None]) -> None:
         """Call back with this call once it has ended."""
         if self._code is not None:
-            callback(self)
+            self._route.loop.call_soon(callback, self)
             return
         if self._callbacks is None:
             self._callbacks = []
@@ -327,13 +327,9 @@ class Call:
 class OneResponse(Call):
     """A call with one response: await it."""
 
-    __slots__ = ("_done", "_raw", "_reader")
-
-    def __init__(self, *arguments: Any) -> None:
-        self._done: asyncio.Future[None] | None = None
-        self._raw: bytes | None = None
-        self._reader: MessageReader | None = None
-        super().__init__(*arguments)
+    _done: asyncio.Future[None] | None = None
+    _raw: bytes | None = None
+    _reader: MessageReader | None = None
 
     def data_received(self, data: bytes) -> None:
         """Put the response together."""
@@ -384,12 +380,4 @@ class OneResponse(Call):
                 raise
         if self._code is not OK:
             raise self.error()
-        try:
-            return self._route.parse(self._raw or b"")
-        except Exception as error:
-            raise grpc.aio.AioRpcError(
-                grpc.StatusCode.INTERNAL,
-                metadata_of(self._headers or ()),
-                metadata_of(self._trailers),
-                details=f"Exception deserializing response: {error}",
-            ) from error
+        return self.parsed(self._raw or b"")

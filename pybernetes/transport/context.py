@@ -189,7 +189,7 @@ class Context:
         self._wake_writer()
         callbacks, self._callbacks = self._callbacks, None
         for callback in callbacks or ():
-            callback(self)
+            self._loop.call_soon(callback, self)
 
     def _wake_writer(self) -> None:
         if self._drained is not None:

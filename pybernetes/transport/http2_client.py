@@ -41,12 +41,12 @@ class ResponseHandler(Protocol):
 class ClientStream(Stream):
     """One request and its response."""
 
-    __slots__ = ("handler",)
-
     def __init__(
         self, connection: "ClientConnection", stream_id: int, handler: ResponseHandler
     ) -> None:
-        super().__init__(connection, stream_id)
+        self._carrier = connection
+        self.engine = connection.engine
+        self.stream_id = stream_id
         self.handler = handler
 
     def drained(self) -> None:

@@ -17,8 +17,6 @@ Requests = AsyncIterable[Any] | Iterable[Any]
 class ManyResponses(Call):
     """A call with many responses: iterate it, or `read` it."""
 
-    __slots__ = ("_inbox",)
-
     def __init__(self, *arguments: Any) -> None:
         route: Route = arguments[0]
         self._inbox = Inbox(route.loop, MessageReader("CLIENT", route.receive_max))
@@ -65,7 +63,7 @@ class ManyResponses(Call):
         if self._is_cancelled:
             raise self.error()
         if raw is not None:
-            return self._route.parse(raw)
+            return self.parsed(raw)
         if self._code is not OK:
             raise self.error()
         return grpc.aio.EOF
@@ -90,11 +88,9 @@ class ManyResponses(Call):
 class ManyRequests(Call):
     """A call with many requests: given as an iterable, or written one by one."""
 
-    def __init__(self, *arguments: Any) -> None:
-        self._drained: asyncio.Future[None] | None = None
-        self._feeder: asyncio.Task[None] | None = None
-        self._has_done_writing = False
-        super().__init__(*arguments)
+    _drained: asyncio.Future[None] | None = None
+    _feeder: asyncio.Task[None] | None = None
+    _has_done_writing = False
 
     def feed(self, requests: Requests) -> None:
         """Send these, then the end."""
@@ -174,8 +170,6 @@ class ManyRequests(Call):
 class UnaryUnaryCall(OneResponse):
     """One request, one response."""
 
-    __slots__ = ("_request",)
-
     def __init__(self, request: Any, *arguments: Any) -> None:
         super().__init__(*arguments)
         self._request = self.frame(request)
@@ -187,8 +181,6 @@ class UnaryUnaryCall(OneResponse):
 
 class UnaryStreamCall(ManyResponses):
     """One request, many responses."""
-
-    __slots__ = ("_request",)
 
     def __init__(self, request: Any, *arguments: Any) -> None:
         super().__init__(*arguments)
