@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Final, Protocol
+from typing import Any, Final, Protocol, TypeVar, overload
 from urllib.parse import parse_qsl, unquote
 
 from ..http2 import Peer
+
+T = TypeVar("T")
 
 FIELDS_MAX: Final = 1_000
 """Parameters in one query."""
@@ -50,6 +52,17 @@ class Headers(Mapping[str, str]):
         """Return the value of every line of that name."""
         wanted = name.lower().encode()
         return [value.decode("latin-1") for found, value in self._pairs if found == wanted]
+
+    @overload
+    def get(self, name: str, /) -> str | None: ...
+    @overload
+    def get(self, name: str, /, default: str) -> str: ...
+    @overload
+    def get(self, name: str, /, default: T) -> str | T: ...
+    def get(self, name: str, /, default: Any = None) -> Any:
+        """Return a header, `default` without it."""
+        value = self._fields.get(name.lower().encode("latin-1", "replace"))
+        return default if value is None else value.decode("latin-1")
 
     def __getitem__(self, name: str) -> str:
         return self._fields[name.lower().encode("latin-1", "replace")].decode("latin-1")
@@ -235,10 +248,12 @@ class Request:
         """The parameters, in their order. Raises HttpError when there are too many."""
         if not self._query:
             return []
+        text = self._query.decode("latin-1")
+        if "%" not in text and "+" not in text and "&" not in text:
+            name, _, value = text.partition("=")
+            return [(name, value)]
         try:
-            return parse_qsl(
-                self._query.decode("latin-1"), keep_blank_values=True, max_num_fields=FIELDS_MAX
-            )
+            return parse_qsl(text, keep_blank_values=True, max_num_fields=FIELDS_MAX)
         except ValueError as error:
             raise HttpError(400, f"malformed query: {error}") from None
 

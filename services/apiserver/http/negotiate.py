@@ -5,6 +5,7 @@ Source: Kubernetes staging/src/k8s.io/apiserver/pkg/endpoints/handlers/negotiati
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pybernetes.machinery.errors import NotAcceptable
 
@@ -19,6 +20,10 @@ _DISCOVERY = "apidiscovery.k8s.io"
 
 _ALIASES = {"*/*": JSON_TYPE, "application/*": JSON_TYPE, "text/*": JSON_TYPE}
 _YAML_ALIASES = {"application/yaml", "text/yaml", "application/x-yaml", "text/x-yaml"}
+
+
+REMEMBERED_CHARS_MAX = 256
+"""Clients send the same few headers again and again; longer ones are not worth the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,12 @@ def form(accept: str, *conversions: str) -> Form:
 
     `conversions` are those that make sense for the answer.
     """
+    if len(accept) <= REMEMBERED_CHARS_MAX:
+        return _remembered(accept, conversions)
+    return _chosen(accept, conversions)
+
+
+def _chosen(accept: str, conversions: tuple[str, ...]) -> Form:
     if not accept.strip():
         return Form()
     for media_type, parameters in _accepted(accept):
@@ -44,6 +55,9 @@ def form(accept: str, *conversions: str) -> Form:
         if found is not None:
             return found
     raise NotAcceptable(f"only the following media types are accepted: {JSON_TYPE}, {YAML_TYPE}")
+
+
+_remembered = lru_cache(maxsize=1_000)(_chosen)
 
 
 def body_type(content_type: str) -> str:

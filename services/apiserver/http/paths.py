@@ -4,10 +4,14 @@ Source: Kubernetes staging/src/k8s.io/apiserver/pkg/endpoints/request/requestinf
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from .messages import Query
 
 _OF_NAMESPACES = ("status", "finalize")
+REMEMBERED_CHARS_MAX = 256
+"""Clients ask for the same paths again and again; longer ones are not worth the memory."""
+
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch"}
 
 
@@ -26,6 +30,10 @@ class ResourcePath:
 
 def parse(path: str) -> ResourcePath | None:
     """Return what a path names; None if it is no path of a resource."""
+    return _remembered(path) if len(path) <= REMEMBERED_CHARS_MAX else _parsed(path)
+
+
+def _parsed(path: str) -> ResourcePath | None:
     parts = path.strip("/").split("/")
     if parts[0] == "api" and len(parts) >= 3:
         group, version, parts = "", parts[1], parts[2:]
@@ -38,6 +46,9 @@ def parse(path: str) -> ResourcePath | None:
         namespace, parts = parts[1], parts[2:]
     resource, name, subresource, *rest = [*parts, "", ""][: max(len(parts), 3)]
     return ResourcePath(group, version, resource, namespace, name, subresource, "/".join(rest))
+
+
+_remembered = lru_cache(maxsize=4_000)(_parsed)
 
 
 def verb_of(method: str, path: ResourcePath, query: Query) -> str:

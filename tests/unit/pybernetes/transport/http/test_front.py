@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 
 from pybernetes.cluster import pki
+from pybernetes.component.clock import FakeClock
 from pybernetes.component.tls import TlsFiles, client_ssl_context, server_ssl_context
+from pybernetes.transport.http.front import Front
 from pybernetes.transport.http2 import ServerStream, StreamHandler
 
 GET = b"GET /%b HTTP/1.1\r\nHost: a\r\n\r\n"
@@ -178,3 +180,33 @@ async def test_tls_chooses_the_protocol_and_shows_the_certificate(
             else:
                 peer.send(GET % b"")
                 assert await peer.answer() == (200, f"1.1 {name}".encode())
+
+
+async def test_nothing_new_begins_once_the_tasks_are_being_cancelled() -> None:
+    waiting = Waiting()
+    seen: list[str] = []
+
+    async def crash() -> None:
+        await waiting.asked.wait()
+        raise LookupError("another task")
+
+    try:
+        async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+            front = Front(waiting.handle, tasks, FakeClock())
+            port = await front.start("127.0.0.1:0")
+            streams = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+            (_, idle), (busy_reader, busy) = streams
+            idle.write(b"G")
+            busy.write(GET % b"slow")
+            tasks.create_task(crash())
+            await asyncio.Event().wait()
+    except* LookupError:
+        seen.append("crashed")
+    assert (waiting.cancelled, seen) == (1, ["crashed"])
+    async with asyncio.timeout(5):
+        idle.write((GET % b"late")[1:])
+        assert await busy_reader.read() == b""
+        await front.drain(0.05)
+    assert front.connections_open == 0
+    for writer in (idle, busy):
+        writer.transport.abort()
