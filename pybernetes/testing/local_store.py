@@ -160,6 +160,26 @@ class LocalStore:
         files = {"CACERT": tls.ca, "CERT": tls.cert, "KEY": tls.key}
         return {f"ETCDCTL_{name}": str(path) for name, path in files.items()}
 
+    def join(self, name: str, *, is_learner: bool = False) -> Member:
+        """Add a member with etcdctl, and start it; it may take a while until it has caught up."""
+        like = self.members[0]
+        peer = f"127.0.0.1:{free_port()}"
+        learner = ("--learner",) if is_learner else ()
+        scheme = "https" if like.tls else "http"
+        self.etcdctl("member", "add", name, f"--peer-urls={scheme}://{peer}", *learner)
+        known = [*((member.name, member.peer_listen) for member in self.members), (name, peer)]
+        cluster = ",".join(f"{name}={address}" for name, address in known)
+        member = Member(
+            name,
+            like.directory.parent / name,
+            f"127.0.0.1:{free_port()}",
+            peer,
+            (f"--initial-cluster={cluster}", "--initial-cluster-state=existing"),
+        )
+        self.members.append(member)
+        member.start()
+        return member
+
     def stop(self) -> None:
         """End every process, frozen ones too."""
         for member in self.running():

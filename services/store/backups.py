@@ -13,15 +13,17 @@ from hashlib import sha256
 from io import BufferedReader
 from pathlib import Path
 
+from .bootstrap import cluster_id, first_members
 from .core import snapshot
 from .core.hashing import hash_kv
+from .core.members import Members
 from .core.snapshot import CorruptSnapshot, Head
 from .core.state import State
-from .directory import WrongDirectory, member_directory
+from .directory import FORMAT, Owner, WrongDirectory, locked_directory, write_owner
 from .disk import SystemDisk
 from .raft.journal import FIRST_INDEX
+from .raft.membership import member_name
 from .snapshots import SnapshotFiles
-from .store import Cluster
 
 PIECE_BYTES = 64 << 10
 """One message of the stream: every client takes so much."""
@@ -132,16 +134,19 @@ async def restore(path: Path, wanted: Restore) -> int:
     mvcc.revision += wanted.bump_revision
     if wanted.mark_compacted and mvcc.revision > mvcc.compact_revision:
         mvcc.compact(mvcc.revision)
-    cluster = Cluster(wanted.name, wanted.members, "", "", token)
+    cluster = cluster_id(wanted.members, token)
+    members = first_members(cluster, wanted.members, "http")
+    ours = next(member for member in members if member.name == wanted.name)
     scratch = target.with_name(target.name + ".restoring")
     shutil.rmtree(scratch, ignore_errors=True)  # of a restore that was cut short
     disk = SystemDisk()
-    with member_directory(scratch, cluster.id, wanted.name, token) as directory:
+    with locked_directory(scratch) as directory:
+        owner = Owner(FORMAT, f"{cluster:x}", member_name(ours.id), wanted.name)
         files = SnapshotFiles(disk, directory / "snapshots")
-        without_alarms = State(
-            mvcc, state.leases, auth=state.auth
-        )  # they are about members that are no more
-        await files.write(without_alarms, RESTORED_INDEX, RESTORED_TERM)
+        # Without alarms: they are about members that are no more.
+        begun = State(mvcc, state.leases, auth=state.auth, members=Members(members))
+        await files.write(begun, RESTORED_INDEX, RESTORED_TERM)
+        write_owner(directory, owner)
     scratch.rename(target)
     disk.sync_directory(target.parent)
-    return cluster.id
+    return cluster

@@ -30,6 +30,12 @@ class Config:
     initial_cluster_token: str = option(
         "", "tells a new cluster from others of the same members; known to a used directory"
     )
+    initial_cluster_state: str = option(
+        "new", "existing: we were added to a cluster that runs already, and join it now"
+    )
+    advertise_client_urls: tuple[str, ...] = option(
+        (), "where clients reach us, told to them by every member; empty: what --listen says"
+    )
     data_dir: Path = option(Path("store-data"), "log and snapshots; made if absent")
     auto_compaction_mode: str = option(
         "periodic", "what --auto-compaction-retention counts: periodic (time) or revision"
@@ -59,6 +65,11 @@ class Config:
                 f"--max-request-bytes: Invalid value: {self.max_request_bytes}: must be at most"
                 f" {REQUEST_BYTES_CEILING}"
             )
+        if self.initial_cluster_state not in ("new", "existing"):
+            raise ValueError(
+                f"--initial-cluster-state: Unsupported value: {self.initial_cluster_state!r}:"
+                ' supported values: "new", "existing"'
+            )
         members = self.members()
         if self.name not in members:
             raise ValueError(
@@ -80,6 +91,11 @@ class Config:
             return parse_duration(self.watch_progress_notify_interval)
         except ValueError as error:
             raise ValueError(f"--watch-progress-notify-interval: Invalid value: {error}") from None
+
+    def client_urls(self) -> tuple[str, ...]:
+        """Return where clients reach us."""
+        scheme = "https" if self.tls_ca else "http"
+        return self.advertise_client_urls or (f"{scheme}://{self.listen}",)
 
     def members(self) -> dict[str, str]:
         """Return every member's peer address, by name, in order of the names."""

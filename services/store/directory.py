@@ -10,33 +10,29 @@ import msgspec
 
 from .disk import SystemDisk
 
-FORMAT = 1
+FORMAT = 2
 """Raise it when an older version of the store could not read what we write."""
+
+FILE = "member.json"
 
 
 class WrongDirectory(Exception):
     """The directory is not ours to use. The text says why."""
 
 
-class Member(msgspec.Struct, frozen=True):
-    """What member.json says."""
+class Owner(msgspec.Struct, frozen=True):
+    """What member.json says: all that a member must know before it reads the rest."""
 
     format: int
     cluster: str
+    id: str
     name: str
-    token: str = ""
-    """What its cluster's ID was made of, beside the members."""
-
-
-def known_token(path: Path) -> str | None:
-    """Return the token of a directory that was used before; None for a new one."""
-    file = path / "member.json"
-    return _read(file).token if file.exists() else None
+    is_removed: bool = False
 
 
 @contextmanager
-def member_directory(path: Path, cluster_id: int, name: str, token: str = "") -> Iterator[Path]:
-    """Yield the directory, locked; made if absent. Raises WrongDirectory for another's."""
+def locked_directory(path: Path) -> Iterator[Path]:
+    """Yield the directory, locked; made if absent. Raises WrongDirectory while another has it."""
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -44,35 +40,42 @@ def member_directory(path: Path, cluster_id: int, name: str, token: str = "") ->
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise WrongDirectory(f"{path} is in use by another process") from None
-        _check(path / "member.json", Member(FORMAT, f"{cluster_id:x}", name, token))
         yield path
     finally:
         os.close(fd)
 
 
-def _check(path: Path, wanted: Member) -> None:
-    if not path.exists():
-        write_durably(path, msgspec.json.encode(wanted))
-        return
-    found = _read(path)
-    if found.format != wanted.format:
-        raise WrongDirectory(
-            f"{path}: written in format {found.format}; this version of the store reads"
-            f" {wanted.format}"
-        )
-    if found != wanted:
-        raise WrongDirectory(
-            f"{path}: the data is of member {found.name} of cluster {found.cluster}, not of member"
-            f" {wanted.name} of cluster {wanted.cluster}: --name and --initial-cluster must be as"
-            " they were when it was made"
-        )
-
-
-def _read(path: Path) -> Member:
+def read_owner(path: Path, name: str) -> Owner | None:
+    """Return whose directory it is; None for a new one. Raises WrongDirectory for another's."""
+    file = path / FILE
+    if not file.exists():
+        return None
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Member)
-    except msgspec.DecodeError as error:
-        raise WrongDirectory(f"{path} cannot be read: {error}") from None
+        found = msgspec.json.decode(file.read_bytes())
+        if isinstance(found, dict) and found.get("format") != FORMAT:
+            raise WrongDirectory(
+                f"{file}: written in format {found.get('format')}; this version of the store reads"
+                f" {FORMAT}"
+            )
+        owner = msgspec.convert(found, Owner)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise WrongDirectory(f"{file} cannot be read: {error}") from None
+    if owner.name != name:
+        raise WrongDirectory(
+            f"{file}: the data is of member {owner.name}, not of {name}: --name must be as it was"
+            " when it was made"
+        )
+    if owner.is_removed:
+        raise WrongDirectory(
+            f"{file}: member {owner.name} was removed from its cluster, for good. To let it join"
+            " again, delete the directory and add it as a new member"
+        )
+    return owner
+
+
+def write_owner(path: Path, owner: Owner) -> None:
+    """Say whose directory it is, durably."""
+    write_durably(path / FILE, msgspec.json.encode(owner))
 
 
 def write_durably(path: Path, data: bytes) -> None:

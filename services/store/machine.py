@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from .core.command import decode
 from .core.key_value import KeyValue
+from .core.members import Member
 from .core.state import Applied, State
 
 SWEEP_WRITES = 500
@@ -26,6 +27,10 @@ class Machine:
     def apply(self, command: bytes, now_ms: int) -> Applied:
         """Do a committed command; UnknownFormat for one of another version of the store."""
         return self.state.apply(decode(command), now_ms)
+
+    def members(self) -> tuple[Member, ...]:
+        """Return who belongs to the store; the same object as long as nothing changes."""
+        return self.state.members.all()
 
     def settle(self) -> None:
         """Tell watchers what was written since the last time."""

@@ -13,6 +13,7 @@ from pybernetes.rpc.etcd import (
 
 from .acting import Tokens
 from .candidates import Candidates
+from .raft.peers import Peers
 from .raft.transfer import Transfers
 from .servicers import auth, cluster, election, kv, lease, lock, maintenance, watch
 from .servicers.guard import Guarded
@@ -33,6 +34,7 @@ def register(
     rpc: RpcServer,
     store: Store,
     hub: Hub,
+    peers: Peers,
     transfers: Transfers,
     tokens: Tokens,
     candidates: Candidates,
@@ -47,7 +49,7 @@ def register(
     )
     rpc_pb2_grpc.add_LeaseServicer_to_server(servicer, rpc.server)
     servicer = Guarded(
-        cluster.Cluster,
+        lambda store: cluster.Cluster(store, peers, rng),
         store,
         tokens,
         admin=frozenset({"MemberAdd", "MemberRemove", "MemberUpdate", "MemberPromote"}),

@@ -1,8 +1,6 @@
 """The store as its servicers see it: replicated writes, reads that are up to date, headers."""
 
 from dataclasses import dataclass
-from functools import cached_property
-from hashlib import sha256
 from pathlib import Path
 from typing import NoReturn
 
@@ -10,41 +8,45 @@ from pybernetes.rpc.etcd import rpc_pb2 as pb
 
 from .core.alarms import grows
 from .core.check import Limits
-from .core.command import Alarm, AlarmAction, AlarmType, Command, Range, Txn, encode
-from .core.errors import NoSpace, RequestTooLarge, StoreError, UserEmpty
+from .core.command import (
+    Alarm,
+    AlarmAction,
+    AlarmType,
+    Command,
+    MemberPromote,
+    MembershipChange,
+    Range,
+    Txn,
+    decode,
+    encode,
+)
+from .core.errors import (
+    LearnerNotReady,
+    NoSpace,
+    NotForLearners,
+    RequestTooLarge,
+    StoreError,
+    UserEmpty,
+)
 from .core.lease import Lease
 from .core.state import Applied, RangeResult, Result
 from .machine import Machine
+from .raft.membership import member_name
 from .raft.node import Node
 from .servicers.wire import Headers
 
+READY_LAG = 0.1
+"""As etcd: a learner that lacks more than this share of the log cannot be promoted."""
 
-@dataclass(frozen=True)
-class Cluster:
-    """Who we are, and with whom."""
 
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who we are; it never changes, whoever comes and goes."""
+
+    cluster_id: int
+    member_id: int
     name: str
-    members: dict[str, str]
-    """Peer address by name."""
-    scheme: str
-    client_address: str
-    token: str = ""
-    """Tells clusters of the same members apart: one restored from a backup is another one."""
-
-    @cached_property
-    def id(self) -> int:
-        """The same for all members, and for no other cluster."""
-        members = [f"{name}={at}" for name, at in sorted(self.members.items())]
-        return _id("cluster", *members, *filter(None, (self.token,)))
-
-    def member_id(self, name: str) -> int:
-        """Return the number by which etcd's clients know a member."""
-        return _id("member", f"{self.id:x}", name)
-
-
-def _id(*parts: str) -> int:
-    digest = sha256("\n".join(parts).encode()).digest()
-    return int.from_bytes(digest[:8], "big") >> 1 or 1
+    client_urls: tuple[str, ...]
 
 
 class Store:
@@ -52,21 +54,21 @@ class Store:
 
     def __init__(
         self,
-        cluster: Cluster,
+        identity: Identity,
         node: Node[Applied],
         machine: Machine,
         directory: Path,
         limits: Limits,
     ) -> None:
-        self.cluster = cluster
+        self.identity = identity
         self.node = node
         self.machine = machine
         self.limits = limits
         self.proposals_failed = 0
+        node.judge = self._judge
         self._directory = directory
-        self._member_id = cluster.member_id(cluster.name)
         self._stored_bytes_max = limits.stored_bytes_max
-        self._headers = Headers(cluster.id, self._member_id)
+        self._headers = Headers(identity.cluster_id, identity.member_id)
 
     async def write(self, command: Command, *, only_here: bool = False) -> tuple[Result, int]:
         """Replicate and apply a command; return its result, and the revision after it.
@@ -79,8 +81,9 @@ class Store:
             raise RequestTooLarge
         if self.machine.state.mvcc.size_bytes + size > self._stored_bytes_max and grows(command):
             await self._run_out_of_space()
+        is_change = isinstance(command, MembershipChange)
         try:
-            applied = await self.node.propose(encoded, only_here=only_here)
+            applied = await self.node.propose(encoded, only_here=only_here, is_change=is_change)
         except StoreError:
             self.proposals_failed += 1
             raise
@@ -88,9 +91,27 @@ class Store:
             raise applied.result
         return applied.result, applied.revision
 
+    def refuse_learner(self) -> None:
+        """Raise NotForLearners if we are one: what we have may be old."""
+        if not self.node.engine.is_voter:
+            ours = self.machine.state.members.get(self.identity.member_id)
+            if ours is None or ours.is_learner:
+                raise NotForLearners
+
+    def _judge(self, command: bytes) -> StoreError | None:
+        """As the leader: say why a change of the members must not be taken now."""
+        change = decode(command)
+        if isinstance(change, MemberPromote):
+            learner = self.machine.state.members.get(change.id)
+            if learner is not None and learner.is_learner:
+                lag = self.node.engine.lag_of(member_name(change.id))
+                if lag > self.node.engine.commit_index * READY_LAG:
+                    return LearnerNotReady()
+        return None
+
     async def _run_out_of_space(self) -> NoReturn:
         """Tell all members that there is no space left, and refuse."""
-        alarm = Alarm(AlarmAction.ACTIVATE, self._member_id, AlarmType.NOSPACE)
+        alarm = Alarm(AlarmAction.ACTIVATE, self.identity.member_id, AlarmType.NOSPACE)
         if not self.machine.state.alarms.has(alarm):
             await self.write(alarm)
         raise NoSpace
@@ -98,6 +119,7 @@ class Store:
     async def range(self, request: Range, *, is_serializable: bool) -> tuple[RangeResult, int]:
         """Read keys; unless serializable, everything acknowledged before is in it."""
         if not is_serializable:
+            self.refuse_learner()
             await self.node.read_barrier()
             if self.machine.state.auth.is_enabled:
                 raise UserEmpty  # since the call came: nobody asked who calls
@@ -120,8 +142,8 @@ class Store:
     def header(self, revision: int | None = None) -> pb.ResponseHeader:
         """Return the header of an answer, as of a revision or of now."""
         return pb.ResponseHeader(
-            cluster_id=self.cluster.id,
-            member_id=self._member_id,
+            cluster_id=self.identity.cluster_id,
+            member_id=self.identity.member_id,
             revision=self.machine.state.mvcc.revision if revision is None else revision,
             raft_term=self.node.engine.term,
         )
@@ -133,7 +155,7 @@ class Store:
     def leader_id(self) -> int:
         """Return the leader's number; 0 if there is none."""
         leader = self.node.engine.leader
-        return self.cluster.member_id(leader) if leader else 0
+        return int(leader, 16) if leader else 0
 
     def disk_bytes(self) -> int:
         """Return what our files take."""

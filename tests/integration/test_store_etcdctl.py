@@ -233,12 +233,6 @@ def refusals(
     ]
 
 
-def test_what_is_not_there_says_so(channel: grpc.Channel) -> None:
-    cluster = pb_grpc.ClusterStub(channel)
-    code, _ = refusal(cluster.MemberAdd, pb.MemberAddRequest(peerURLs=["http://127.0.0.1:1"]))
-    assert code is grpc.StatusCode.UNIMPLEMENTED
-
-
 @contextmanager
 def watching(channel: grpc.Channel, *requests: pb.WatchRequest) -> Iterator[Any]:
     """Open a watch stream whose requesting half stays open."""

@@ -277,6 +277,45 @@ AuthCommand = (
 )
 """What only root may do."""
 
+
+class MemberAdd(_Command, frozen=True, tag=40):
+    """Take in a member that will start later."""
+
+    id: int
+    peer_urls: tuple[str, ...]
+    is_learner: bool
+
+
+class MemberPromote(_Command, frozen=True, tag=41):
+    """Let a learner count."""
+
+    id: int
+
+
+class MemberUpdate(_Command, frozen=True, tag=42):
+    """Let a member be reached elsewhere."""
+
+    id: int
+    peer_urls: tuple[str, ...]
+
+
+class MemberRemove(_Command, frozen=True, tag=43):
+    """Let a member go, for good."""
+
+    id: int
+
+
+class MemberPublish(_Command, frozen=True, tag=44):
+    """A member says what it is called and where clients reach it."""
+
+    id: int
+    name: str
+    client_urls: tuple[str, ...]
+
+
+MembershipChange = MemberAdd | MemberPromote | MemberUpdate | MemberRemove
+"""What changes who counts or where they are: one at a time."""
+
 Operation = Union[Range, Put, DeleteRange, Txn]  # noqa: UP007 - msgspec resolves it by name
 Plain = (
     Range
@@ -293,6 +332,11 @@ Plain = (
     | Alarm
     | Authenticate
     | AuthCommand
+    | MemberAdd
+    | MemberPromote
+    | MemberUpdate
+    | MemberRemove
+    | MemberPublish
 )
 """Commands that do something."""
 

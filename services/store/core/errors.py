@@ -257,3 +257,81 @@ class TimedOut(StoreError):
     """No answer in time: the write may have happened, or may yet."""
 
     text = "etcdserver: request timed out"
+
+
+class MemberNotFound(StoreError):
+    """No such member."""
+
+    text = "etcdserver: member not found"
+
+
+class MemberExists(StoreError):
+    """There is, or was, a member of this ID."""
+
+    text = "etcdserver: member ID already exist"
+
+
+class PeerUrlExists(StoreError):
+    """Another member is reached there."""
+
+    text = "etcdserver: Peer URLs already exists"
+
+
+class InvalidMemberUrls(StoreError):
+    """Where a member shall be reached is nowhere."""
+
+    text = "etcdserver: given member URLs are invalid"
+
+
+class NotEnoughStarted(StoreError):
+    """After this change, those that have ever started would be no majority."""
+
+    text = "etcdserver: re-configuration failed due to not enough started members"
+
+
+class UnhealthyCluster(StoreError):
+    """After this change, those that can be reached would be no majority."""
+
+    text = "etcdserver: unhealthy cluster"
+
+
+class TooManyLearners(StoreError):
+    """Another learner would load the leader too much."""
+
+    text = "etcdserver: too many learner members in cluster"
+
+
+class MemberNotLearner(StoreError):
+    """A member that counts already cannot be promoted."""
+
+    text = "etcdserver: can only promote a learner member"
+
+
+class LearnerNotReady(StoreError):
+    """The learner lacks too much of what the leader has."""
+
+    text = "etcdserver: can only promote a learner member which is in sync with leader"
+
+
+class NotForLearners(StoreError):
+    """A learner serves nothing but reads of what it has."""
+
+    text = "etcdserver: rpc not supported for learner"
+
+
+class NotLeader(StoreError):
+    """Only the leader can do this."""
+
+    text = "etcdserver: not leader"
+
+
+class BadTransferee(StoreError):
+    """Leadership cannot go to this member."""
+
+    text = "etcdserver: bad leader transferee"
+
+
+class TransferTimedOut(StoreError):
+    """The other member did not become leader in time; it may yet."""
+
+    text = "etcdserver: request timed out, leader transfer took too long"

@@ -16,10 +16,11 @@ from .alarms import Alarms
 from .auth import Auth, AuthData
 from .key_value import KeyValue
 from .lease import Leases
+from .members import Member, Members
 from .mvcc import Mvcc
 from .state import State
 
-MAGIC = b"pybernetes-store snapshot 2\n"
+MAGIC = b"pybernetes-store snapshot 3\n"
 SLICE_RECORDS = 200
 SLICE_BYTES = 64 << 10
 """A frame has no more of either, but for its last record: a tenth of a millisecond of work."""
@@ -46,6 +47,9 @@ class Head(msgspec.Struct, frozen=True, array_like=True, tag="head"):
     alarms: tuple[tuple[int, int], ...] = ()
     """Member, and etcd's number of the alarm."""
     auth: AuthData = AuthData()
+    members: tuple[Member, ...] = ()
+    removed: tuple[int, ...] = ()
+    """IDs of members that are no more."""
 
 
 class Slice(msgspec.Struct, frozen=True, array_like=True, tag="slice"):
@@ -74,7 +78,15 @@ def encode(state: State, index: int, term: int) -> Generator[bytes, None, None]:
     mvcc = state.mvcc
     alarms = tuple((raised.member, int(raised.alarm)) for raised in state.alarms.all())
     head = Head(
-        index, term, mvcc.revision, mvcc.compact_revision, leases, alarms, state.auth.data()
+        index,
+        term,
+        mvcc.revision,
+        mvcc.compact_revision,
+        leases,
+        alarms,
+        state.auth.data(),
+        state.members.all(),
+        state.members.removed(),
     )
     base, history = mvcc.hold()
     try:
@@ -160,4 +172,10 @@ def _state(head: Head, base: Iterable[KeyValue], history: Iterable[KeyValue]) ->
         leases.restore(id, ttl_s, deadline_ms)
     for key, lease in mvcc.leased():
         leases.attach(key, lease)
-    return State(mvcc, leases, Alarms(head.alarms), Auth(head.auth))
+    return State(
+        mvcc,
+        leases,
+        Alarms(head.alarms),
+        Auth(head.auth),
+        Members(head.members, head.removed),
+    )

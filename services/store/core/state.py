@@ -32,6 +32,11 @@ from .command import (
     LeaseRestart,
     LeaseRevoke,
     LeaseTimeToLive,
+    MemberAdd,
+    MemberPromote,
+    MemberPublish,
+    MemberRemove,
+    MemberUpdate,
     Operation,
     Put,
     Range,
@@ -42,6 +47,7 @@ from .command import (
 from .errors import KeyNotFound, StoreError
 from .key_value import KeyValue
 from .lease import Lease, Leases
+from .members import Members
 from .mvcc import Mvcc
 
 C = TypeVar("C")
@@ -119,11 +125,13 @@ class State:
         leases: Leases | None = None,
         alarms: Alarms | None = None,
         auth: Auth | None = None,
+        members: Members | None = None,
     ) -> None:
         self.mvcc = mvcc or Mvcc()
         self.leases = leases or Leases()
         self.alarms = alarms or Alarms()
         self.auth = auth or Auth()
+        self.members = members or Members()
         self.ranges = self.txns = 0  # since this copy was made
         self._rearrange()
 
@@ -244,6 +252,21 @@ class State:
             self.mvcc.begin()
         for key in keys:
             self.mvcc.delete(key)
+
+    def _member_add(self, request: MemberAdd, now_ms: int) -> None:
+        self.members.add(request.id, request.peer_urls, is_learner=request.is_learner)
+
+    def _member_promote(self, request: MemberPromote, now_ms: int) -> None:
+        self.members.promote(request.id)
+
+    def _member_update(self, request: MemberUpdate, now_ms: int) -> None:
+        self.members.update(request.id, request.peer_urls)
+
+    def _member_remove(self, request: MemberRemove, now_ms: int) -> None:
+        self.members.remove(request.id)
+
+    def _member_publish(self, request: MemberPublish, now_ms: int) -> None:
+        self.members.publish(request.id, request.name, request.client_urls)
 
     # Operations, within a revision that has begun.
 
@@ -420,6 +443,11 @@ _HANDLERS: dict[type, Handler] = {
     LeaseTimeToLive: State._lease_time_to_live,
     LeaseRevoke: State._lease_revoke,
     LeaseExpire: State._lease_expire,
+    MemberAdd: State._member_add,
+    MemberPromote: State._member_promote,
+    MemberUpdate: State._member_update,
+    MemberRemove: State._member_remove,
+    MemberPublish: State._member_publish,
     Alarm: State._alarm,
     Authenticate: State._authenticate,
     As: State._as,

@@ -8,14 +8,15 @@ Ours is what that version gets wrong or cannot do:
 - every answer carries the term: stale ones are dropped, a higher one deposes a leader;
 - a leader that a majority has not answered for an election's minimum steps down;
 - trial votes, and none while a leader is heard, so that a rejoining member disturbs nobody;
-- read rounds: a majority confirms the leader before it serves a linearizable read.
+- read rounds: a majority confirms the leader before it serves a linearizable read;
+- who counts can change, and leadership can be handed over.
 
 It is driven from outside: messages, connections and the clock come in through methods.
 """
 
 import random
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any
 
 from pysyncobj import SyncObj, SyncObjConf
 from pysyncobj.node import Node
@@ -23,40 +24,18 @@ from pysyncobj.syncobj import _COMMAND_TYPE as CommandType
 from pysyncobj.syncobj import _RAFT_STATE as RaftState
 from pysyncobj.transport import Transport
 
+from .followers import Followers, Send
+from .host import Host
 from .journal import FIRST_INDEX, Entry, Journal
-from .messages import Ack, Append, Heard, Message, RequestVote, Vote
+from .messages import Ack, Append, Heard, Message, RequestVote, StandNow, Vote
+from .rounds import ReadRounds
 
 HEARTBEAT_S = 0.1
 ELECTION_MIN_S = 0.5
 ELECTION_MAX_S = 1.0
 
-APPEND_BYTES_MAX = 1 << 20
-"""Entries of one message, unless a single one is larger."""
-
-APPEND_ENTRIES_MAX = 256
-WINDOW_ENTRIES = 1_024
-"""How far a follower is fed ahead of what it has acknowledged."""
-
 IDLE_S = 1.0
-"""A member on its own has nothing to look at."""
-
-Send = Callable[[str, Message], bool]
-
-
-class Host(Protocol):
-    """Who runs a member, and is told what happens."""
-
-    def on_leader(self) -> None:
-        """There is another leader, or none; or another term."""
-
-    def on_commit(self) -> None:
-        """More entries are committed: apply them."""
-
-    def on_round(self, round: int) -> None:
-        """A majority has heard us in this read round."""
-
-    def on_snapshot_needed(self, peer: str) -> None:
-        """The log no longer reaches back to where a peer stands."""
+"""On its own, a member has nothing to look at."""
 
 
 class _SyncObj(SyncObj):  # type: ignore[misc]
@@ -73,42 +52,70 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         now_s: Callable[[], float],
         rng: random.Random,
     ) -> None:
-        settings = SyncObjConf(
-            autoTick=False,
-            appendEntriesUseBatch=True,
-            appendEntriesPeriod=HEARTBEAT_S,
-            raftMinTimeout=ELECTION_MIN_S,
-            raftMaxTimeout=ELECTION_MAX_S,
-            leaderFallbackTimeout=ELECTION_MIN_S,
-            pollerType="select",
-        )
+        settings = SyncObjConf(autoTick=False, pollerType="select")
+        self.name = name  # pysyncobj looks at every property: what they need comes first
+        self._voters: tuple[str, ...] = ()
+        self.transferee: str | None = None
         self.__raftLeader: Any
-        self._nodes: dict[str, Any] = {peer: Node(peer) for peer in peers}
+        others = tuple(peers)
         me = Node(name)
-        transport = Transport(self, me, set(self._nodes.values()))
-        super().__init__(me, self._nodes.values(), settings, transport=transport)
-        self.name = name
+        nodes = {Node(peer) for peer in others}
+        super().__init__(me, nodes, settings, transport=Transport(self, me, nodes))
         self._now_s = now_s
         self._rng = rng
-        self._majority = (len(self._nodes) + 1) // 2 + 1
         self._host = host
         self._send = send
         self._journal = self.__raftLog = journal
         self.__raftCurrentTerm = journal.getCurrentTerm()
         self.__votedForNodeId = journal.getVotedForNodeId()
         self.__raftCommitIndex = self.__raftLastApplied = applied
-        self._probing: set[str] = set()
         self._votes: set[str] = set()
         self._leader_heard_s = float("-inf")
         self._leader_round = 0  # the newest read round our leader told us of
         self._told_round = 0  # the newest we echoed
         self._told_commit = 0
         self._owed: tuple[str, int, int] | None = None  # leader, term, matched: not durable yet
-        self._round = 0
-        self._rounds: dict[int, set[str]] = {}
-        self._postpone_election()
-        if not self._nodes:
+        self._rounds = ReadRounds(name)
+        self._transfer_until_s = 0.0
+        self._followers = Followers(journal, send, self._append, host.on_snapshot_needed)
+        self._peers: tuple[str, ...] = ()
+        self.configure((name, *others), ())
+
+    # Who the members are.
+
+    def configure(self, voters: Iterable[str], learners: Iterable[str]) -> None:
+        """From now on these count, and those only listen; we may be among either, or neither."""
+        before, self._voters = self._voters, tuple(voters)
+        self._peers = tuple(name for name in (*self._voters, *learners) if name != self.name)
+        self._majority = len(self._voters) // 2 + 1
+        self._followers.be(self._peers, self._now_s())
+        if self.is_leader:
+            if not self.is_voter:
+                self._step_down(self.term)
+            elif before != self._voters:
+                self._advance()
+        elif self.is_alone:
             self.__raftElectionDeadline = float("-inf")  # nobody to wait for
+        elif not before or before == (self.name,):
+            self._postpone_election()
+
+    @property
+    def is_voter(self) -> bool:
+        """We count."""
+        return self.name in self._voters
+
+    @property
+    def is_alone(self) -> bool:
+        """Nobody else counts."""
+        return self._voters == (self.name,)
+
+    def lag_of(self, peer: str) -> int:
+        """Return how many entries a follower lacks, as far as a leader knows."""
+        return self._journal.last_index - self._followers.match_index(peer)
+
+    def reaches(self, peer: str) -> bool:
+        """Say whether a follower has answered lately."""
+        return self._followers.has_answered(peer, self._now_s() - ELECTION_MAX_S)
 
     # What others may know.
 
@@ -142,26 +149,40 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         """We lead, and know everything that earlier leaders committed."""
         return self.is_leader and self.__raftCommitIndex >= self.__noopIDx
 
+    @property
+    def has_applied_own(self) -> bool:
+        """We lead, and applied an entry of our own term: nothing earlier is open."""
+        return self.is_leader and self.applied_index >= self.__noopIDx
+
     # The clock.
 
     def tick(self) -> float:
         """Do what is due; return in how many seconds to look again."""
         now = self._now_s()
         if not self.is_leader:
+            if not self.is_voter:
+                return IDLE_S
             if now >= self.__raftElectionDeadline:
                 self._try_election()
-            return max(0.0, float(self.__raftElectionDeadline) - now) if self._nodes else IDLE_S
-        if not self._nodes:
+            wait_s = float(self.__raftElectionDeadline) - now
+            return IDLE_S if self.is_alone else max(0.0, wait_s)
+        if self.transferee is not None and now >= self._transfer_until_s:
+            self.transferee = None
+        if not self._peers:
             return IDLE_S
         if not self._is_heard(now - ELECTION_MIN_S):
             self._step_down(self.term)
         elif now >= self.__newAppendEntriesTime:
-            self.__sendAppendEntries()
+            self._beat()
         return HEARTBEAT_S / 2
 
     def _is_heard(self, since_s: float) -> bool:
-        recent = sum(answered > since_s for answered in self.__lastResponseTime.values())
-        return bool(recent + 1 >= self._majority)
+        """Say whether a majority has answered, ourselves among them."""
+        heard = sum(
+            voter == self.name or self._followers.has_answered(voter, since_s)
+            for voter in self._voters
+        )
+        return heard >= self._majority
 
     # Elections.
 
@@ -171,30 +192,32 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self.__setState(RaftState.FOLLOWER)
         self._ask_votes(is_trial=True)
 
-    def _stand(self) -> None:
+    def _stand(self, *, is_told: bool = False) -> None:
         self._postpone_election()
         self.__setState(RaftState.CANDIDATE)
         self.__setCurrentTerm(self.term + 1, self.name)
-        self._ask_votes(is_trial=False)
+        self._ask_votes(is_trial=False, is_told=is_told)
 
-    def _ask_votes(self, *, is_trial: bool) -> None:
+    def _ask_votes(self, *, is_trial: bool, is_told: bool = False) -> None:
         self._postpone_election()
         self._votes = set()
         _, index, term = self._journal[-1]
-        request = RequestVote(self.term + is_trial, index, term, is_trial)
-        for peer in self._nodes:
-            self._send(peer, request)
+        request = RequestVote(self.term + is_trial, index, term, is_trial, is_told)
+        for voter in self._voters:
+            if voter != self.name:
+                self._send(voter, request)
         self._count_vote(self.name, is_trial=is_trial)
 
     def _count_vote(self, voter: str, *, is_trial: bool) -> None:
-        self._votes.add(voter)
+        if voter in self._voters:
+            self._votes.add(voter)
         if len(self._votes) < self._majority:
             return
         if is_trial:
             self._stand()
             return
-        self._probing = set(self._nodes)
         self._rounds.clear()
+        self.transferee = None
         self._owed = None
         self.__onBecomeLeader()
         self._host.on_leader()
@@ -203,19 +226,17 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         """Lead: an entry of our own term says so, and commits what earlier leaders left."""
         self.__raftLeader = self.__selfNode
         self.__setState(RaftState.LEADER)
-        now_s, following = self._now_s(), self._journal.last_index + 1
-        for node in self._nodes.values():
-            self.__raftNextIndex[node] = following
-            self.__raftMatchIndex[node] = 0
-            self.__lastResponseTime[node] = now_s
+        following = self._journal.last_index + 1
+        self._followers.begin(self._peers, self._now_s())
         self._journal.add(bytes((CommandType.NO_OP,)), following, self.term)
         self.__noopIDx = following
-        self.__sendAppendEntries()
+        self._beat()
 
     def _on_request_vote(self, peer: str, request: RequestVote) -> None:
         now = self._now_s()
         recently = now - ELECTION_MIN_S
-        if self._is_heard(recently) if self.is_leader else self._leader_heard_s > recently:
+        is_led = self._is_heard(recently) if self.is_leader else self._leader_heard_s > recently
+        if is_led and not request.is_told:
             return
         if request.term < self.term + request.is_trial:
             self._refuse(peer)
@@ -258,6 +279,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
     def _lose_leader(self) -> None:
         had_one = self.__raftLeader is not None
         self.__raftLeader = None
+        self.transferee = None
         if had_one:
             self._host.on_leader()
 
@@ -277,13 +299,14 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
                 self._on_request_vote(peer, message)
             case Vote():
                 self._on_vote(peer, message)
+            case StandNow():
+                if message.term == self.term and not self.is_leader and self.is_voter:
+                    self._stand(is_told=True)
 
     def on_connected(self, peer: str) -> None:
         """Feed a follower again from where it surely is: what was under way may be lost."""
         if self.is_leader:
-            self._probing.add(peer)
-            self._go_back(peer, self._journal.last_index + 1)
-            self._feed(peer)
+            self._followers.probe(peer)
 
     def _refuse(self, peer: str) -> None:
         """Tell a member of an earlier term that there is a later one; 0 is no hint."""
@@ -321,7 +344,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         if term > self.term:
             self.__setCurrentTerm(term, None)
         self.__setState(RaftState.FOLLOWER)
-        self.__raftLeader = self._nodes[peer]
+        self.__raftLeader = Node(peer)
         if is_new:
             self._leader_round = self._told_round = 0
             self._owed = None
@@ -338,6 +361,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
                 journal.truncate(index)
             for entry in entries[at:]:
                 journal.add(*entry)
+            self._host.on_stored(entries[at:])
             return
 
     def _hint(self, previous: int) -> int:
@@ -370,86 +394,42 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         assert self.is_leader
         index = self._journal.last_index + 1
         self._journal.add(command, index, self.term)
-        for peer in self._nodes:
-            if peer not in self._probing:
-                self._feed(peer, is_heartbeat=False)
+        self._followers.feed_all(is_heartbeat=False)
         return index
 
-    def __sendAppendEntries(self) -> None:
-        """Send every follower what it lacks, or a heartbeat; pysyncobj calls it too."""
+    def _beat(self) -> None:
+        """Send every follower what it lacks, or a heartbeat."""
         self.__newAppendEntriesTime = self._now_s() + HEARTBEAT_S
         self._told_commit = self.commit_index
-        for peer in self._nodes:
-            self._feed(peer)
-
-    def _feed(self, peer: str, *, is_heartbeat: bool = True) -> None:
-        node, journal = self._nodes[peer], self._journal
-        while True:
-            following = self.__raftNextIndex[node]
-            if following <= journal.first_index:
-                self._host.on_snapshot_needed(peer)
-                if is_heartbeat:
-                    self._send(peer, self._append(0, 0, []))
-                return
-            room = WINDOW_ENTRIES - (following - 1 - self.__raftMatchIndex[node])
-            if peer in self._probing:
-                room = APPEND_ENTRIES_MAX
-            count = max(0, min(room, APPEND_ENTRIES_MAX))
-            entries = _bounded(journal.entries(following, count))
-            if not entries and not is_heartbeat:
-                return
-            previous = following - 1
-            term = journal.term_at(previous)
-            assert term is not None
-            if not self._send(peer, self._append(previous, term, entries)):
-                return
-            if not entries or peer in self._probing:
-                return
-            self.__raftNextIndex[node] = following + len(entries)
-            is_heartbeat = False
+        self._followers.feed_all(is_heartbeat=True)
 
     def _append(self, previous: int, term: int, entries: list[Entry]) -> Append:
-        return Append(self.term, previous, term, entries, self.commit_index, self._round)
-
-    def _go_back(self, peer: str, index: int) -> None:
-        node = self._nodes[peer]
-        self.__raftNextIndex[node] = max(self.__raftMatchIndex[node] + 1, index)
+        return Append(self.term, previous, term, entries, self.commit_index, self._rounds.newest)
 
     def _on_ack(self, peer: str, ack: Ack) -> None:
         if ack.term > self.term:
             self._step_down(ack.term)
         if not self.is_leader or ack.term != self.term:
             return
-        node = self._nodes[peer]
-        if ack.is_success:
-            self._probing.discard(peer)
-            self.__raftMatchIndex[node] = max(self.__raftMatchIndex[node], ack.next_index - 1)
-            self._go_back(peer, self.__raftNextIndex[node])
+        if self._followers.on_ack(peer, ack):
             self._advance()
-            self._feed(peer, is_heartbeat=False)
-        elif ack.next_index and (
-            peer not in self._probing or ack.next_index < self.__raftNextIndex[node]
-        ):
-            if ack.next_index <= self.__raftMatchIndex[node]:
-                self.__raftMatchIndex[node] = 0  # it lost its data; to expect less is always safe
-            self._probing.add(peer)
-            self._go_back(peer, ack.next_index)
-            self._feed(peer)
+            self._hand_over()
+        self._followers.feed(peer)
         self._note_answer(peer, ack.read_round)
 
     def tell_commit(self) -> None:
         """Tell followers at once what is committed: somebody may wait there."""
         if self.is_leader and self._told_commit < self.commit_index:
             self._told_commit = self.commit_index
-            for peer in self._nodes:
-                if peer not in self._probing:
-                    self._feed(peer)
+            self._followers.tell_all()
 
     def _advance(self) -> None:
         """Commit what a majority has on disk, ourselves among them, if it is of our term."""
-        durable = [self.__raftMatchIndex[node] for node in self._nodes.values()]
-        durable.append(self._journal.synced_index)
-        index = sorted(durable)[-self._majority]
+        durable = sorted(
+            self._journal.synced_index if voter == self.name else self._followers.match_index(voter)
+            for voter in self._voters
+        )
+        index = durable[-self._majority]
         if self._journal.term_at(index) == self.term:
             self._commit(index)
 
@@ -457,6 +437,22 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         if index > self.__raftCommitIndex:
             self.__raftCommitIndex = index
             self._host.on_commit()
+
+    # Handing over.
+
+    def transfer(self, peer: str) -> None:
+        """Let another member lead as soon as it has all that we have; take nothing new until then.
+
+        It is given up when that takes longer than an election would.
+        """
+        assert self.is_leader
+        self.transferee = peer
+        self._transfer_until_s = self._now_s() + ELECTION_MAX_S
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        if self.transferee is not None and self.lag_of(self.transferee) == 0:
+            self._send(self.transferee, StandNow(self.term))
 
     # Applying, and snapshots.
 
@@ -490,32 +486,17 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
 
     def start_round(self) -> int:
         """Ask all whether we still lead; `on_round` says when a majority agrees."""
-        self._round += 1
-        self._rounds[self._round] = {self.name}
-        self.__sendAppendEntries()
-        return self._round
+        round = self._rounds.start()
+        self._beat()
+        return round
 
     def _note_answer(self, peer: str, round: int) -> None:
-        self.__lastResponseTime[self._nodes[peer]] = self._now_s()
-        done = 0
-        for started, heard in self._rounds.items():
-            if round >= started:
-                heard.add(peer)
-                if len(heard) >= self._majority:
-                    done = started
+        self._followers.answered(peer, self._now_s())
+        if peer not in self._voters:
+            return
+        done = self._rounds.answered(peer, round, self._majority)
         if done:
-            self._rounds = {at: heard for at, heard in self._rounds.items() if at > done}
             self._host.on_round(done)
-
-
-def _bounded(entries: list[Entry]) -> list[Entry]:
-    """Cut a list so that it fits into one message."""
-    size = 0
-    for count, (command, _, _) in enumerate(entries):
-        size += len(command)
-        if size > APPEND_BYTES_MAX and count:
-            return entries[:count]
-    return entries
 
 
 Engine = _SyncObj

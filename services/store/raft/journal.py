@@ -23,13 +23,20 @@ FSYNC_BUCKETS_S = tuple(0.001 * 2**power for power in range(14))
 """As etcd's."""
 
 FIRST_INDEX = 1
-"""Where an empty log stands."""
+"""Where the log of a new cluster stands; one step behind, who joins lacks even the beginning."""
 
 
 class Journal:
     """What pysyncobj asks of a journal, plus durability."""
 
-    def __init__(self, disk: Disk, directory: Path, limits: Limits = LIMITS) -> None:
+    def __init__(
+        self,
+        disk: Disk,
+        directory: Path,
+        limits: Limits = LIMITS,
+        *,
+        first_index: int = FIRST_INDEX,
+    ) -> None:
         disk.make_directory(directory)
         self.synced_index = 0
         self.bytes = 0
@@ -46,8 +53,8 @@ class Journal:
         self._wake = asyncio.Event()
         self._truncations = 0
         if not self._wal.replay(self._replay):
-            self._entries = [(b"", FIRST_INDEX, 0)]
-            self._wal.begin(FIRST_INDEX, 0)
+            self._entries = [(b"", first_index, 0)]
+            self._wal.begin(first_index, 0)
         self.synced_index = self.last_index
 
     def _replay(self, record: Record) -> None:

@@ -4,7 +4,9 @@ from struct import Struct
 
 import msgspec
 
-PROTOCOL = 1
+from ..core.members import Member
+
+PROTOCOL = 2
 """Raise it with every change below; members of another protocol are turned away."""
 
 FRAME_BYTES_MAX = 64 << 20
@@ -20,6 +22,7 @@ class Hello(_Message, frozen=True, tag=1):
 
     protocol: int
     cluster: int
+    id: str
     name: str
 
 
@@ -30,6 +33,8 @@ class RequestVote(_Message, frozen=True, tag=2):
     last_index: int
     last_term: int
     is_trial: bool
+    is_told: bool = False
+    """The leader itself wants it: that it is heard is no reason to refuse."""
 
 
 class Vote(_Message, frozen=True, tag=3):
@@ -90,6 +95,8 @@ class Propose(_Message, frozen=True, tag=9):
     term: int
     sequence: int
     command: bytes
+    is_change: bool = False
+    """It changes the members."""
 
 
 class Refused(_Message, frozen=True, tag=10):
@@ -97,6 +104,8 @@ class Refused(_Message, frozen=True, tag=10):
 
     sequence: int
     is_overload: bool
+    is_not_ready: bool = False
+    """A learner cannot be promoted yet."""
 
 
 class AskIndex(_Message, frozen=True, tag=11):
@@ -112,6 +121,29 @@ class Index(_Message, frozen=True, tag=12):
     index: int
 
 
+class StandNow(_Message, frozen=True, tag=13):
+    """Become leader in my place."""
+
+    term: int
+
+
+class AskMembers(_Message, frozen=True, tag=14):
+    """The first message of who wants to join: who are you all?"""
+
+    protocol: int
+
+
+class MembersAre(_Message, frozen=True, tag=15):
+    """The answer."""
+
+    cluster: int
+    members: tuple[Member, ...]
+
+
+class Removed(_Message, frozen=True, tag=16):
+    """The answer to the hello of a member that is none any more."""
+
+
 Message = (
     Hello
     | RequestVote
@@ -125,6 +157,10 @@ Message = (
     | Refused
     | AskIndex
     | Index
+    | StandNow
+    | AskMembers
+    | MembersAre
+    | Removed
 )
 
 _encoder = msgspec.msgpack.Encoder()

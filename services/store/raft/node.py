@@ -11,22 +11,32 @@ says so, or when an entry of a later term is applied here: the old leader's log 
 
 import asyncio
 import random
-from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Coroutine
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
 from pybernetes.component.clock import Clock
 
-from ..core.errors import NoLeader, TimedOut, TooManyRequests
+from ..core.errors import (
+    LearnerNotReady,
+    NoLeader,
+    NotLeader,
+    StoreError,
+    TimedOut,
+    TooManyRequests,
+    TransferTimedOut,
+)
+from ..core.members import Member
 from .engine import Engine
-from .journal import Journal
+from .journal import Entry, Journal
+from .membership import CHANGE, Batch, Membership, decode
 from .messages import AskIndex, Index, Message, Propose, Refused, SnapshotChunk, SnapshotWanted
+from .reads import Reads
 
 PROPOSE_S = 5.0
 """Longer than an election, as etcd's."""
 
-READ_S = 5.0
 QUEUE_MAX = 10_000
 """Proposals that wait here; beyond, clients are told to slow down."""
 
@@ -40,8 +50,8 @@ APPLY_ENTRIES = 16
 RETRY_S = 0.05
 """Wait for a better leader at most so long before asking again."""
 
-ASK_AGAIN_S = 0.3
-"""An unanswered read index was lost: ask again."""
+TRANSFER_S = 3.0
+"""Longer than two elections."""
 
 EXPIRE_S = 0.25
 """How late a deadline may be noticed."""
@@ -51,7 +61,6 @@ LEADERLESS_S = 3.0
 
 Outcome = TypeVar("Outcome")
 Made = TypeVar("Made", covariant=True)
-Waiter = asyncio.Future[None]
 
 _REGULAR = b"\0"
 """pysyncobj's mark of a command that is applied; its own entries have others."""
@@ -74,6 +83,10 @@ class Machine(Protocol[Made]):
     def settle(self) -> None:
         """Some commands were applied: tell whoever watches."""
 
+    def members(self) -> tuple[Member, ...]:
+        """Return who belongs to the store; the same object as long as nothing changes."""
+        ...
+
 
 class Snapshots(Protocol):
     """Takes snapshots, and moves them between members."""
@@ -86,24 +99,6 @@ class Snapshots(Protocol):
 
     def on_message(self, peer: str, message: SnapshotChunk | SnapshotWanted) -> None:
         """A peer sends or asks for a piece."""
-
-
-class Batch(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One Raft entry: commands, who waits for them, and the leader's clock."""
-
-    now_ms: int
-    items: list[tuple[str, int, bytes]]
-
-
-@dataclass(slots=True)
-class _Round:
-    """Reads that share one confirmation."""
-
-    number: int
-    index: int
-    started_s: float
-    waiters: list[Waiter]
-    remote: list[tuple[str, int]] = field(default_factory=list)
 
 
 class Node(Generic[Outcome]):
@@ -126,13 +121,18 @@ class Node(Generic[Outcome]):
             name, others, journal, self, peers.send, applied, clock.monotonic_s, rng
         )
         self.snapshots: Snapshots  # set before anything runs
-        self._is_alone = not others
+        self.membership = Membership(self.engine, machine.members)
+        self.judge: Callable[[bytes], StoreError | None] = lambda command: None
+        self.removed = asyncio.Event()
+        self._members = machine.members()
+        self._changes_queued: list[tuple[str, int, bytes]] = []
         self._peers = peers
         self._journal = journal
         self._machine = machine
         self._clock = clock
         self.leader_changes = 0
         self._sequence = rng.getrandbits(31) << 32  # never one of an earlier life
+        self._reads = Reads(self.engine, peers.send, clock, self._sequence, self._wake)
         # Who waits (for None: refused for certain), since which term, and until when in seconds.
         self._pending: dict[int, tuple[asyncio.Future[Outcome | None], int, float]] = {}
         self._queue: list[tuple[str, int, bytes]] = []
@@ -143,12 +143,10 @@ class Node(Generic[Outcome]):
         self._leader_gone = asyncio.Event()
         self._applied_term = 0
         self._changes: dict[asyncio.Future[bool], None] = {}
-        self._reading: dict[Waiter, float] = {}
-        self._readers: list[Waiter] = []
-        self._remote_readers: list[tuple[str, int]] = []
-        self._round: _Round | None = None
-        self._behind: list[tuple[int, list[Waiter]]] = []
         journal.on_synced = self._on_synced
+
+    def _wake(self) -> None:
+        self._work.set()
 
     async def run(self) -> None:
         """Replicate, confirm reads and apply, for ever."""
@@ -156,7 +154,7 @@ class Node(Generic[Outcome]):
             await self._work.wait()
             self._work.clear()
             self._flush()
-            self._begin_reads()
+            self._reads.begin()
             self._apply()
             self.engine.tell_commit()
             await asyncio.sleep(0)
@@ -165,16 +163,21 @@ class Node(Generic[Outcome]):
         """Tell the engine the time, for ever."""
         while True:
             await asyncio.sleep(min(self.engine.tick(), EXPIRE_S))
-            self._expire(self._clock.monotonic_s())
-            if self._round and self._clock.monotonic_s() - self._round.started_s > ASK_AGAIN_S:
-                self._restart_reads()
+            now_s = self._clock.monotonic_s()
+            self._expire(now_s)
+            self._reads.tick(now_s)
+            if self._queue or self._changes_queued:
+                self._work.set()  # perhaps nobody took over from us
 
     # Proposals.
 
-    async def propose(self, command: bytes, *, only_here: bool = False) -> Outcome:
+    async def propose(
+        self, command: bytes, *, only_here: bool = False, is_change: bool = False
+    ) -> Outcome:
         """Replicate a command; return its outcome here.
 
         With `only_here` it is not passed on, nor tried again: it is for this leader to say.
+        `is_change` says that it changes the members: it waits for earlier changes.
         Raises NoLeader or TooManyRequests when it certainly did not and will not happen, TimedOut
         when that is unknown.
         """
@@ -188,7 +191,7 @@ class Node(Generic[Outcome]):
             sequence = self._sequence
             done: asyncio.Future[Outcome | None] = asyncio.get_running_loop().create_future()
             self._pending[sequence] = (done, self.engine.term, deadline_s)
-            self._offer(sequence, command)
+            self._offer(sequence, command, is_change)
             try:
                 outcome = await done
             finally:
@@ -239,33 +242,59 @@ class Node(Generic[Outcome]):
             timer.cancel()
             del self._changes[change]
 
-    def _offer(self, sequence: int, command: bytes) -> None:
+    def _offer(self, sequence: int, command: bytes, is_change: bool) -> None:
         """Queue a proposal here, or pass it to the leader."""
         if self.engine.is_leader:
-            self._queue.append((self.name, sequence, command))
-            self._work.set()
+            self._take(self.name, sequence, command, is_change)
             return
         leader = self.engine.leader
-        proposal = Propose(self.engine.term, sequence, command)
+        proposal = Propose(self.engine.term, sequence, command, is_change)
         if leader is None or not self._peers.send(leader, proposal):
             self._refuse(sequence)
+
+    def _take(self, origin: str, sequence: int, command: bytes, is_change: bool) -> None:
+        if not is_change:
+            self._queue.append((origin, sequence, command))
+            self._work.set()
+            return
+        refusal = self.judge(command)
+        if refusal is None:
+            self._changes_queued.append((origin, sequence, command))
+            self._work.set()
+        elif origin == self.name:
+            self._pending[sequence][0].set_exception(refusal)
+        else:
+            self._peers.send(origin, Refused(sequence, is_overload=False, is_not_ready=True))
 
     def _refuse(self, sequence: int) -> None:
         pending = self._pending.pop(sequence, None)
         if pending is not None and not pending[0].done():
             pending[0].set_result(None)
 
+    def _on_refused(self, refused: Refused) -> None:
+        pending = self._pending.get(refused.sequence)
+        if refused.is_not_ready and pending is not None and not pending[0].done():
+            pending[0].set_exception(LearnerNotReady())
+        else:
+            self._refuse(refused.sequence)
+
     def _on_propose(self, peer: str, proposal: Propose) -> None:
-        is_overload = len(self._queue) >= QUEUE_MAX
+        is_overload = len(self._queue) + len(self._changes_queued) >= QUEUE_MAX
         if is_overload or not self.engine.is_leader or proposal.term != self.engine.term:
             self._peers.send(peer, Refused(proposal.sequence, is_overload))
             return
-        self._queue.append((peer, proposal.sequence, proposal.command))
-        self._work.set()
+        self._take(peer, proposal.sequence, proposal.command, proposal.is_change)
 
     def _flush(self) -> None:
         """Make one entry of what is queued, unless the disk is busy: then more will gather."""
-        while self._queue and self.engine.is_leader and not self._journal.is_busy:
+        if not self.engine.is_leader or self.engine.transferee is not None:
+            return
+        if self._changes_queued and self.membership.may_change():
+            batch = Batch(self.now_ms(), [self._changes_queued.pop(0)])
+            command = self.membership.encode(batch)
+            index = self.engine.append(command)
+            self.membership.stored([(command, index, self.engine.term)])
+        while self._queue and not self._journal.is_busy:
             size, count = 0, 0
             for _, _, command in self._queue[:BATCH_COMMANDS]:
                 size += len(command)
@@ -290,14 +319,20 @@ class Node(Generic[Outcome]):
         entries = self.engine.take_committed(APPLY_ENTRIES)
         if not entries:
             return
-        for command, _, term in entries:
+        for command, index, term in entries:
             if term > self._applied_term:
                 self._begin_term(term)
-            if command[:1] == _REGULAR:
+            kind = command[:1]
+            if kind == _REGULAR:
                 self._apply_batch(self._decoder.decode(memoryview(command)[1:]))
+            elif kind == CHANGE:
+                self._apply_batch(decode(command).batch)
+            if self._machine.members() is not self._members:
+                self._members = self._machine.members()
+                self.membership.applied(index)
         self._machine.settle()
         self.snapshots.applied()
-        self._wake_readers()
+        self._reads.applied()
         if self.engine.applied_index < self.engine.commit_index:
             self._work.set()
 
@@ -316,110 +351,51 @@ class Node(Generic[Outcome]):
 
     def skip(self) -> None:
         """A snapshot took us further: what became of entries that it covers is unknown."""
+        self._members = self._machine.members()
+        self.membership.applied(self.engine.applied_index)
         pending, self._pending = self._pending, {}
         for done, _, _ in pending.values():
             if not done.done():
                 done.set_exception(TimedOut())
-        self._wake_readers()
+        self._reads.applied()
         self._work.set()
 
-    # Reads.
-
-    async def read_barrier(self) -> None:
-        """Return when our state holds everything that was committed when this was called."""
-        engine = self.engine
-        if self._is_alone and engine.may_read and engine.applied_index == engine.commit_index:
+    async def move_leader(self, peer: str) -> None:
+        """Let another member lead; returns when it does. Raises NotLeader or TransferTimedOut."""
+        if not self.engine.is_leader:
+            raise NotLeader
+        if peer == self.name:
             return
-        waiter: Waiter = asyncio.get_running_loop().create_future()
-        self._reading[waiter] = self._clock.monotonic_s() + READ_S
-        self._readers.append(waiter)
-        self._work.set()
-        try:
-            await waiter
-        finally:
-            del self._reading[waiter]
+        self.engine.transfer(peer)
+        deadline_s = self._clock.monotonic_s() + TRANSFER_S
+        while self.engine.leader != peer:
+            if not await self._leader_changes(deadline_s):
+                raise TransferTimedOut
+
+    def read_barrier(self) -> Coroutine[Any, Any, None]:
+        """Wait until our state holds everything that was committed when this was called."""
+        return self._reads.barrier()
 
     def _expire(self, now_s: float) -> None:
         """End what has waited too long: whether a proposal happens is unknown then."""
         for done, _, deadline_s in self._pending.values():
             if deadline_s <= now_s and not done.done():
                 done.set_exception(TimedOut())
-        for waiter, deadline_s in self._reading.items():
-            if deadline_s <= now_s and not waiter.done():
-                waiter.set_exception(TimedOut() if self.engine.leader else NoLeader())
-
-    def _begin_reads(self) -> None:
-        if self._round is not None:
-            return
-        self._readers = [waiter for waiter in self._readers if not waiter.done()]
-        if not self._readers and not self._remote_readers:
-            return
-        engine, now_s = self.engine, self._clock.monotonic_s()
-        if engine.may_read:
-            round = _Round(0, engine.commit_index, now_s, self._readers, self._remote_readers)
-            self._readers, self._remote_readers = [], []
-            self._round = round
-            if self._is_alone:
-                self.on_round(0)
-            else:
-                round.number = engine.start_round()
-        elif not engine.is_leader and engine.leader is not None and self._readers:
-            self._sequence += 1
-            if self._peers.send(engine.leader, AskIndex(self._sequence)):
-                self._round = _Round(self._sequence, 0, now_s, self._readers)
-                self._readers = []
-
-    def on_round(self, round: int) -> None:
-        """A majority confirmed us: the reads of this round may be answered."""
-        if self._round is None or self._round.number > round or not self.engine.is_leader:
-            return
-        for peer, sequence in self._round.remote:
-            self._peers.send(peer, Index(sequence, self._round.index))
-        self._confirm(self._round.index)
-
-    def _on_index(self, message: Index) -> None:
-        if self._round is not None and self._round.number == message.sequence:
-            self._confirm(message.index)
-
-    def _confirm(self, index: int) -> None:
-        assert self._round is not None
-        self._behind.append((index, self._round.waiters))
-        self._round = None
-        self._wake_readers()
-        self._work.set()
-
-    def _restart_reads(self) -> None:
-        """Begin an unfinished round anew: its answers are lost, or come from another term."""
-        if self._round is not None:
-            self._readers += self._round.waiters
-            self._round = None
-            self._work.set()
-
-    def _wake_readers(self) -> None:
-        applied = self.engine.applied_index
-        still = []
-        for index, waiters in self._behind:
-            if index > applied:
-                still.append((index, waiters))
-                continue
-            for waiter in waiters:
-                if not waiter.done():
-                    waiter.set_result(None)
-        self._behind = still
 
     # What the engine and the peers tell us.
 
     def on_leader(self) -> None:
         """Lead, follow another, or wait."""
         if not self.engine.is_leader:
-            queue, self._queue = self._queue, []
+            queue, self._queue = self._queue + self._changes_queued, []
+            self._changes_queued = []
             for origin, sequence, _ in queue:
                 if origin == self.name:
                     self._refuse(sequence)
                 else:
                     self._peers.send(origin, Refused(sequence, is_overload=False))
-            self._remote_readers = []
-        self._restart_reads()
+            self._reads.forget_remote()
+        self._reads.restart()
         self._leader_changed.set()
         if self.engine.leader is None:
             self._leader_gone.set()
@@ -430,9 +406,17 @@ class Node(Generic[Outcome]):
                     change.set_result(True)
         self._work.set()
 
+    def on_round(self, round: int) -> None:
+        """A majority confirmed us."""
+        self._reads.on_round(round)
+
     def on_commit(self) -> None:
         """There is something to apply."""
         self._work.set()
+
+    def on_stored(self, entries: list[Entry]) -> None:
+        """Our leader's entries are in our log."""
+        self.membership.stored(entries)
 
     def on_snapshot_needed(self, peer: str) -> None:
         """Help a peer that is too far behind."""
@@ -442,10 +426,14 @@ class Node(Generic[Outcome]):
         """A peer can be reached."""
         self.engine.on_connected(peer)
 
+    def on_removed(self) -> None:
+        """We are a member no more."""
+        self.removed.set()
+
     def on_disconnected(self, peer: str) -> None:
         """A peer cannot be reached; answers of our leader may be lost."""
         if peer == self.engine.leader:
-            self._restart_reads()
+            self._reads.restart()
 
     def on_message(self, peer: str, message: Message) -> None:
         """A peer said something."""
@@ -453,13 +441,11 @@ class Node(Generic[Outcome]):
             case Propose():
                 self._on_propose(peer, message)
             case Refused():
-                self._refuse(message.sequence)
+                self._on_refused(message)
             case AskIndex():
-                if self.engine.is_leader:
-                    self._remote_readers.append((peer, message.sequence))
-                    self._work.set()
+                self._reads.on_ask(peer, message)
             case Index():
-                self._on_index(message)
+                self._reads.on_index(message)
             case SnapshotChunk() | SnapshotWanted():
                 self.snapshots.on_message(peer, message)
             case _:

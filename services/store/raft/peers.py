@@ -1,20 +1,22 @@
-"""Connections between the members: one for each pair, opened by the one whose name sorts last.
+"""Connections between the members: one for each pair, opened by the one whose ID sorts last.
 
-A peer proves its name with its certificate, when there are certificates. A connection that takes
+A peer proves its name with its certificate, when there are certificates. Who the members are
+changes with time: who is none any more is told so, and cut off. A connection that takes
 nothing in is cut, and everything lost with it is repaired by the protocol above.
 """
 
 import asyncio
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
 from pybernetes.component.logs import get_logger
 from pybernetes.component.tls import TlsFiles, client_ssl_context, server_ssl_context
 
+from ..core.members import Member, address
 from . import messages
-from .messages import Frames, Hello, MalformedFrame, Message
+from .messages import AskMembers, Frames, Hello, MalformedFrame, MembersAre, Message, Removed
 
 CONNECT_S = 2.0
 """How long opening a connection, and its first message, may take."""
@@ -42,25 +44,57 @@ class Listener(Protocol):
     def on_message(self, peer: str, message: Message) -> None:
         """A peer said something."""
 
+    def on_removed(self) -> None:
+        """The others say that we are a member no more."""
+
 
 class Peers:
-    """The other members of the cluster, by name."""
+    """The other members of the cluster, by what they are called in Raft."""
 
-    def __init__(
-        self, name: str, addresses: Mapping[str, str], cluster: int, tls: TlsFiles | None
-    ) -> None:
-        self._name = name
-        self._addresses = {peer: at for peer, at in addresses.items() if peer != name}
-        self._hello = Hello(messages.PROTOCOL, cluster, name)
+    def __init__(self, id: str, name: str, cluster: int, tls: TlsFiles | None) -> None:
+        self._id = id
+        self._hello = Hello(messages.PROTOCOL, cluster, id, name)
         self._server_tls, self._client_tls = _contexts(tls)
+        self._members: tuple[Member, ...] = ()
+        self._is_removed: Callable[[int], bool] = lambda id: False
+        self._known: dict[str, Member] = {}
+        self._dialing: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._writers: dict[str, asyncio.StreamWriter] = {}
         self._listener: Listener | None = None
+        self._tasks: asyncio.TaskGroup | None = None
+
+    def be(self, members: tuple[Member, ...]) -> None:
+        """From now on the members are these: call and hear nobody else."""
+        self._members = members
+        self._known = {f"{it.id:x}": it for it in members if f"{it.id:x}" != self._id}
+        for peer in [peer for peer in self._writers if peer not in self._known]:
+            self._writers[peer].transport.abort()
+        self._dial()
+
+    def _dial(self) -> None:
+        """Call whom we must, where they are now."""
+        if self._tasks is None:
+            return
+        wanted = {peer: address(it) for peer, it in self._known.items() if self._id > peer}
+        for peer, (at, task) in list(self._dialing.items()):
+            if wanted.get(peer) != at:
+                task.cancel()
+                del self._dialing[peer]
+        for peer, at in wanted.items():
+            if peer not in self._dialing:
+                self._dialing[peer] = at, self._tasks.create_task(self._keep_dialing(peer, at))
 
     async def start(
-        self, listen: str, listener: Listener, tasks: asyncio.TaskGroup
+        self,
+        listen: str,
+        listener: Listener,
+        tasks: asyncio.TaskGroup,
+        is_removed: Callable[[int], bool],
     ) -> Callable[[], None]:
         """Listen, and call whom we must; return what closes the listening socket."""
         self._listener = listener
+        self._is_removed = is_removed
+        self._tasks = tasks
         host, _, port = listen.rpartition(":")
 
         def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -72,9 +106,7 @@ class Peers:
             )
         except OSError as error:
             raise OSError(f"cannot listen on {listen}: {error.strerror or error}") from error
-        for peer in self._addresses:
-            if self._name > peer:
-                tasks.create_task(self._keep_dialing(peer))
+        self._dial()
         return server.close
 
     def send(self, peer: str, message: Message) -> bool:
@@ -93,8 +125,8 @@ class Peers:
         """Say whether messages reach a peer, as far as we know."""
         return peer in self._writers
 
-    async def _keep_dialing(self, peer: str) -> None:
-        host, _, port = self._addresses[peer].rpartition(":")
+    async def _keep_dialing(self, peer: str, at: str) -> None:
+        host, _, port = at.rpartition(":")
         while True:
             try:
                 async with asyncio.timeout(CONNECT_S):
@@ -116,6 +148,10 @@ class Peers:
             frames = Frames()
             async with asyncio.timeout(CONNECT_S):
                 first, *early = await _some(reader, frames) or (None,)
+            answer = self._answer(first)
+            if answer is not None:
+                await _send_last(writer, answer)
+                return
             peer = self._recognise(first, writer, dialed)
             self._up(peer, writer)
             for message in early:
@@ -144,12 +180,24 @@ class Peers:
                 f"{first.name} was started with another --initial-cluster: it is of cluster"
                 f" {first.cluster:x}, we are of {self._hello.cluster:x}"
             )
-        if first.name not in self._addresses or (dialed and first.name != dialed):
-            raise _Stranger(f"it says that it is {first.name!r}")
+        known = self._known.get(first.id)
+        if known is None or (dialed and first.id != dialed):
+            raise _Stranger(f"it says that it is {first.name!r}, {first.id}")
         certificate = writer.get_extra_info("peercert")
-        if self._server_tls is not None and first.name not in _names(certificate):
-            raise _Stranger(f"its certificate is not that of {first.name!r}")
-        return first.name
+        name = known.name or first.name
+        if self._server_tls is not None and name not in _names(certificate):
+            raise _Stranger(f"its certificate is not that of {name!r}")
+        return first.id
+
+    def _answer(self, first: Message | None) -> Message | None:
+        """Return what somebody is told who is no member, or not yet."""
+        if isinstance(first, AskMembers):
+            return MembersAre(self._hello.cluster, self._members)
+        if isinstance(first, Hello) and first.cluster == self._hello.cluster:
+            is_hex = first.id and set(first.id) <= set("0123456789abcdef")
+            if is_hex and first.id not in self._known and self._is_removed(int(first.id, 16)):
+                return Removed()
+        return None
 
     def _up(self, peer: str, writer: asyncio.StreamWriter) -> None:
         assert self._listener is not None
@@ -170,12 +218,23 @@ class Peers:
 
     def _hear(self, peer: str, writer: asyncio.StreamWriter, message: Message) -> None:
         assert self._listener is not None
-        if self._writers.get(peer) is writer:  # a superseded connection has nothing to say
+        if isinstance(message, Removed):
+            self._listener.on_removed()
+        elif self._writers.get(peer) is writer:  # a superseded connection has nothing to say
             self._listener.on_message(peer, message)
 
 
 class _Stranger(Exception):
     """Whoever is connected is not a member of ours."""
+
+
+async def _send_last(writer: asyncio.StreamWriter, message: Message) -> None:
+    """Send a message, and end the connection when it has gone out."""
+    writer.write(messages.encode(message))
+    async with asyncio.timeout(CONNECT_S):
+        await writer.drain()
+        writer.close()
+        await writer.wait_closed()
 
 
 async def _some(reader: asyncio.StreamReader, frames: Frames) -> list[Message]:
@@ -200,3 +259,35 @@ def _names(certificate: Mapping[str, object] | None) -> set[str]:
     subject = (certificate or {}).get("subject", ())
     assert isinstance(subject, tuple)
     return {value for part in subject for key, value in part if key == "commonName"}
+
+
+async def ask_members(
+    addresses: Iterable[str], tls: TlsFiles | None
+) -> tuple[int, tuple[Member, ...]] | None:
+    """Return what the first that answers says: its cluster's ID, and all members."""
+    _, client_tls = _contexts(tls)
+    for at in addresses:
+        host, _, port = at.rpartition(":")
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                reader, writer = await asyncio.open_connection(
+                    host.strip("[]"), int(port), ssl=client_tls
+                )
+                try:
+                    writer.write(messages.encode(AskMembers(messages.PROTOCOL)))
+                    for answer in await _all(reader):
+                        if isinstance(answer, MembersAre):
+                            return answer.cluster, answer.members
+                finally:
+                    writer.transport.abort()
+        except (OSError, TimeoutError, ssl.SSLError, MalformedFrame) as error:
+            log.info("cannot ask a member", address=at, reason=str(error))
+    return None
+
+
+async def _all(reader: asyncio.StreamReader) -> list[Message]:
+    """Return everything up to the end of the stream."""
+    frames, found = Frames(), []
+    while more := await _some(reader, frames):
+        found += more
+    return found

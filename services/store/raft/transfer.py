@@ -17,7 +17,8 @@ from ..disk import File
 from ..limits import LIMITS, Limits
 from ..machine import Machine
 from ..snapshots import SnapshotFile, SnapshotFiles
-from .engine import Engine, Send
+from .engine import Engine
+from .followers import Send
 from .journal import Journal
 from .messages import SnapshotChunk, SnapshotWanted
 

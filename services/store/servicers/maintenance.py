@@ -15,11 +15,13 @@ from pybernetes.rpc.etcd import rpc_pb2_grpc
 from ..backups import pieces
 from ..core.alarms import RaisedAlarm
 from ..core.command import Alarm, AlarmAction, AlarmType
+from ..core.errors import BadTransferee, NotLeader
 from ..core.hashing import hash_kv
 from ..core.state import AlarmResult
+from ..raft.membership import member_name
 from ..raft.transfer import Transfers
 from ..store import Store
-from .errors import Context, refusing, unimplemented
+from .errors import Context, refusing
 
 ETCD_VERSION = "3.5.0"
 """Whose API we serve; clients ask."""
@@ -116,11 +118,18 @@ class Maintenance(rpc_pb2_grpc.MaintenanceServicer):
                 version=STORAGE_VERSION,
             )
 
+    @refusing
     async def MoveLeader(
         self, request: pb.MoveLeaderRequest, context: Context
     ) -> pb.MoveLeaderResponse:
-        """Not here: leaders are elected only."""
-        await unimplemented(context)
+        """Let another member lead, as soon as it has all that we have."""
+        store = self._store
+        if not store.node.engine.is_leader:
+            raise NotLeader
+        if all(member.id != request.targetID for member in store.machine.state.members.voters()):
+            raise BadTransferee
+        await store.node.move_leader(member_name(request.targetID))
+        return pb.MoveLeaderResponse(header=store.header())
 
     async def Downgrade(
         self, request: pb.DowngradeRequest, context: Context

@@ -143,6 +143,9 @@ class Member:
     def on_round(self, round: int) -> None:
         self.world.note_round(self, round)
 
+    def on_stored(self, entries: list[Entry]) -> None:
+        pass
+
     def on_snapshot_needed(self, peer: str) -> None:
         raise AssertionError("nothing is ever forgotten here")
 

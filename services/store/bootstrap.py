@@ -1,0 +1,107 @@
+"""How a member comes to be: as one of the first, as one that joins, or again after a stop.
+
+The first members agree without a word: all compute the same IDs from --initial-cluster, and begin
+with the same snapshot, which says who they are. Who joins asks those that are there.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from hashlib import sha256
+from pathlib import Path
+
+from pybernetes.component.logs import get_logger
+from pybernetes.component.tls import TlsFiles
+
+from .config import Config
+from .core.members import Member, Members, address
+from .core.state import State
+from .directory import FORMAT, Owner, WrongDirectory, read_owner, write_owner
+from .raft.journal import FIRST_INDEX
+from .raft.membership import member_name
+from .raft.peers import ask_members
+from .snapshots import SnapshotFiles
+
+ASK_S = 1.0
+"""Between two rounds of asking."""
+
+ASK_ROUNDS = 30
+
+log = get_logger("store")
+
+
+class CannotJoin(Exception):
+    """Nobody lets us in. The text says what to do."""
+
+
+def cluster_id(members: Mapping[str, str], token: str) -> int:
+    """Return the number of a new cluster: the same for all its members, and for no other."""
+    texts = [f"{name}={at}" for name, at in sorted(members.items())]
+    return _number("cluster", *texts, *filter(None, (token,)))
+
+
+def first_members(cluster: int, addresses: Mapping[str, str], scheme: str) -> tuple[Member, ...]:
+    """Return the members that a new cluster begins with."""
+    return tuple(
+        Member(_number("member", f"{cluster:x}", name), name, (f"{scheme}://{at}",))
+        for name, at in sorted(addresses.items())
+    )
+
+
+def _number(*parts: str) -> int:
+    digest = sha256("\n".join(parts).encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1 or 1
+
+
+async def identify(
+    config: Config, directory: Path, files: SnapshotFiles, tls: TlsFiles | None
+) -> tuple[Owner, tuple[Member, ...]]:
+    """Return who we are, and for a member that joins now: whom it has met.
+
+    Raises WrongDirectory or CannotJoin.
+    """
+    owner = read_owner(directory, config.name)
+    if owner is not None:
+        met: tuple[Member, ...] = ()
+        if files.newest is None:
+            met = (await _ask(config, tls))[1]  # it was stopped before it had learned anything
+        return owner, met
+    is_used = files.newest is not None and files.newest.index > FIRST_INDEX
+    if is_used or any((directory / "wal").glob("*")):
+        raise WrongDirectory(f"{directory}: it has data, but member.json is missing")
+    scheme = "https" if tls else "http"
+    addresses = config.members()
+    if config.initial_cluster_state == "new":
+        cluster = cluster_id(addresses, config.initial_cluster_token)
+        members = first_members(cluster, addresses, scheme)
+        ours = next(member for member in members if member.name == config.name)
+        await files.write(State(members=Members(members)), FIRST_INDEX, 0)
+        met = ()
+    else:
+        cluster, met = await _ask(config, tls)
+        at = addresses[config.name]
+        found = next((member for member in met if address(member) == at), None)
+        if found is None:
+            raise CannotJoin(
+                f"the cluster has no member at {at}: add it first, with"
+                f" etcdctl member add {config.name} --peer-urls={scheme}://{at}"
+            )
+        if found.name:
+            raise CannotJoin(
+                f"member {found.name} at {at} has been started before, and its data is gone:"
+                f" remove it with etcdctl member remove {found.id:x}, and add it again"
+            )
+        ours = found
+        log.info("joining", cluster=f"{cluster:x}", member=f"{ours.id:x}")
+    owner = Owner(FORMAT, f"{cluster:x}", member_name(ours.id), config.name)
+    write_owner(directory, owner)
+    return owner, met
+
+
+async def _ask(config: Config, tls: TlsFiles | None) -> tuple[int, tuple[Member, ...]]:
+    others = [at for name, at in config.members().items() if name != config.name]
+    for _ in range(ASK_ROUNDS):
+        answer = await ask_members(others, tls)
+        if answer is not None:
+            return answer
+        await asyncio.sleep(ASK_S)
+    raise CannotJoin(f"no member answers at {', '.join(others) or 'any address'}")
