@@ -95,7 +95,7 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     _spare_the_collector()
 
     close_peers = await peers.start(
-        config.peer_listen, node, tasks, lambda id: machine.state.members.is_removed(id)
+        config.peer_listen, node, tasks, lambda: machine.state.members.removed()
     )
     resources.callback(close_peers)
     for work in (journal.run(), machine.run(), node.run(), node.run_clock(), transfers.run()):

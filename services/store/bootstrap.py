@@ -18,6 +18,7 @@ from .core.state import State
 from .directory import FORMAT, Owner, WrongDirectory, read_owner, write_owner
 from .raft.journal import FIRST_INDEX
 from .raft.membership import member_name
+from .raft.messages import MembersAre
 from .raft.peers import ask_members
 from .snapshots import SnapshotFiles
 
@@ -63,7 +64,7 @@ async def identify(
     if owner is not None:
         met: tuple[Member, ...] = ()
         if files.newest is None:
-            met = (await _ask(config, tls))[1]  # it was stopped before it had learned anything
+            met = (await _ask(config, tls)).members  # it was stopped before it had learned anything
         return owner, met
     is_used = files.newest is not None and files.newest.index > FIRST_INDEX
     if is_used or any((directory / "wal").glob("*")):
@@ -77,7 +78,8 @@ async def identify(
         await files.write(State(members=Members(members)), FIRST_INDEX, 0)
         met = ()
     else:
-        cluster, met = await _ask(config, tls)
+        answer = await _ask(config, tls)
+        cluster, met = answer.cluster, answer.members
         at = addresses[config.name]
         found = next((member for member in met if address(member) == at), None)
         if found is None:
@@ -97,7 +99,7 @@ async def identify(
     return owner, met
 
 
-async def _ask(config: Config, tls: TlsFiles | None) -> tuple[int, tuple[Member, ...]]:
+async def _ask(config: Config, tls: TlsFiles | None) -> MembersAre:
     others = [at for name, at in config.members().items() if name != config.name]
     for _ in range(ASK_ROUNDS):
         answer = await ask_members(others, tls)

@@ -12,8 +12,10 @@ from .core.command import (
     Alarm,
     AlarmAction,
     AlarmType,
+    As,
     Command,
     MemberPromote,
+    MemberPublish,
     MembershipChange,
     Range,
     Txn,
@@ -75,13 +77,16 @@ class Store:
 
         Raises the StoreError with which it is refused.
         """
+        wanted = command.command if isinstance(command, As) else command
+        if not self.node.engine.is_voter and not isinstance(wanted, MemberPublish):
+            self.refuse_learner()
         encoded = encode(command)
         size = len(encoded)
         if size > self.limits.request_bytes:
             raise RequestTooLarge
         if self.machine.state.mvcc.size_bytes + size > self._stored_bytes_max and grows(command):
             await self._run_out_of_space()
-        is_change = isinstance(command, MembershipChange)
+        is_change = isinstance(wanted, MembershipChange)
         try:
             applied = await self.node.propose(encoded, only_here=only_here, is_change=is_change)
         except StoreError:
@@ -101,6 +106,8 @@ class Store:
     def _judge(self, command: bytes) -> StoreError | None:
         """As the leader: say why a change of the members must not be taken now."""
         change = decode(command)
+        if isinstance(change, As):
+            change = change.command
         if isinstance(change, MemberPromote):
             learner = self.machine.state.members.get(change.id)
             if learner is not None and learner.is_learner:

@@ -41,6 +41,8 @@ class Kind(IntEnum):
     """This term; the payload is the member that has our vote in it, if any."""
     RESET = 5
     """Drop everything: the log begins anew after (index, term), from a snapshot."""
+    COMMIT = 6
+    """Everything up to this index is committed: said only when nobody else may be left to say."""
 
 
 class CorruptLog(Exception):

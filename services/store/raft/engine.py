@@ -6,7 +6,7 @@ Ours is what that version gets wrong or cannot do:
 - an entry is acknowledged, and counted by the leader itself, only when it is durable;
 - a follower truncates on conflict only, and commits only what it knows to match;
 - every answer carries the term: stale ones are dropped, a higher one deposes a leader;
-- a leader that a majority has not answered for an election's minimum steps down;
+- a leader that no majority has answered for an election's minimum steps down;
 - trial votes, and none while a leader is heard, so that a rejoining member disturbs nobody;
 - read rounds: a majority confirms the leader before it serves a linearizable read;
 - who counts can change, and leadership can be handed over.
@@ -31,8 +31,7 @@ from .messages import Ack, Append, Heard, Message, RequestVote, StandNow, Vote
 from .rounds import ReadRounds
 
 HEARTBEAT_S = 0.1
-ELECTION_MIN_S = 0.5
-ELECTION_MAX_S = 1.0
+ELECTION_S = (ELECTION_MIN_S, ELECTION_MAX_S) = (0.5, 1.0)
 
 IDLE_S = 1.0
 """On its own, a member has nothing to look at."""
@@ -68,7 +67,8 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self._journal = self.__raftLog = journal
         self.__raftCurrentTerm = journal.getCurrentTerm()
         self.__votedForNodeId = journal.getVotedForNodeId()
-        self.__raftCommitIndex = self.__raftLastApplied = applied
+        self.__raftLastApplied = applied
+        self.__raftCommitIndex = max(applied, journal.committed_index)
         self._votes: set[str] = set()
         self._leader_heard_s = float("-inf")
         self._leader_round = 0  # the newest read round our leader told us of
@@ -179,8 +179,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
     def _is_heard(self, since_s: float) -> bool:
         """Say whether a majority has answered, ourselves among them."""
         heard = sum(
-            voter == self.name or self._followers.has_answered(voter, since_s)
-            for voter in self._voters
+            it == self.name or self._followers.has_answered(it, since_s) for it in self._voters
         )
         return heard >= self._majority
 
@@ -266,8 +265,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
             self._count_vote(peer, is_trial=False)
 
     def _postpone_election(self) -> None:
-        wait_s = self._rng.uniform(ELECTION_MIN_S, ELECTION_MAX_S)
-        self.__raftElectionDeadline = self._now_s() + wait_s
+        self.__raftElectionDeadline = self._now_s() + self._rng.uniform(*ELECTION_S)
 
     def _step_down(self, term: int, vote: str | None = None) -> None:
         if term > self.term:

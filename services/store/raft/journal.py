@@ -39,6 +39,7 @@ class Journal:
     ) -> None:
         disk.make_directory(directory)
         self.synced_index = 0
+        self.committed_index = 0
         self.bytes = 0
         self.fsync_s = Histogram(FSYNC_BUCKETS_S)
         self.is_busy = False
@@ -71,6 +72,8 @@ class Journal:
             case Kind.VOTE:
                 self._term, self._vote = record.term, record.payload.decode()
                 self._vote_written = record
+            case Kind.COMMIT:
+                self.committed_index = record.index
             case Kind.RESET:
                 self._entries = [(b"", record.index, record.term)]
                 self.bytes = 0
@@ -197,6 +200,15 @@ class Journal:
         """Note a term and a vote; durable on return, for what follows depends on it."""
         self._term, self._vote = term, vote or ""
         self._record(Record(Kind.VOTE, 0, term, self._vote.encode()))
+        self._sync_now()
+
+    def note_committed(self, index: int) -> None:
+        """Note that everything up to an index is committed; durable on return.
+
+        For changes of the members: who could say so may be gone after one.
+        """
+        self.committed_index = index
+        self._record(Record(Kind.COMMIT, index, 0))
         self._sync_now()
 
     def setRaftCommitIndex(self, index: int) -> None:

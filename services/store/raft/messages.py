@@ -138,6 +138,7 @@ class MembersAre(_Message, frozen=True, tag=15):
 
     cluster: int
     members: tuple[Member, ...]
+    removed: tuple[int, ...] = ()
 
 
 class Removed(_Message, frozen=True, tag=16):

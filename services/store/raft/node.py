@@ -144,6 +144,7 @@ class Node(Generic[Outcome]):
         self._applied_term = 0
         self._changes: dict[asyncio.Future[bool], None] = {}
         journal.on_synced = self._on_synced
+        self._work.set()  # perhaps the log knows what is committed
 
     def _wake(self) -> None:
         self._work.set()
@@ -326,6 +327,8 @@ class Node(Generic[Outcome]):
             if kind == _REGULAR:
                 self._apply_batch(self._decoder.decode(memoryview(command)[1:]))
             elif kind == CHANGE:
+                if index > self._journal.committed_index:
+                    self._journal.note_committed(index)
                 self._apply_batch(decode(command).batch)
             if self._machine.members() is not self._members:
                 self._members = self._machine.members()

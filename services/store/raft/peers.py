@@ -21,6 +21,9 @@ from .messages import AskMembers, Frames, Hello, MalformedFrame, MembersAre, Mes
 CONNECT_S = 2.0
 """How long opening a connection, and its first message, may take."""
 
+ASK_S = 2.0
+"""How often a member that is connected to nobody asks whether it still is one."""
+
 REDIAL_S = 0.1
 """How often an absent peer is tried: far below an election."""
 
@@ -54,9 +57,10 @@ class Peers:
     def __init__(self, id: str, name: str, cluster: int, tls: TlsFiles | None) -> None:
         self._id = id
         self._hello = Hello(messages.PROTOCOL, cluster, id, name)
+        self._tls = tls
         self._server_tls, self._client_tls = _contexts(tls)
         self._members: tuple[Member, ...] = ()
-        self._is_removed: Callable[[int], bool] = lambda id: False
+        self._removed: Callable[[], tuple[int, ...]] = tuple
         self._known: dict[str, Member] = {}
         self._dialing: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._writers: dict[str, asyncio.StreamWriter] = {}
@@ -89,11 +93,11 @@ class Peers:
         listen: str,
         listener: Listener,
         tasks: asyncio.TaskGroup,
-        is_removed: Callable[[int], bool],
+        removed: Callable[[], tuple[int, ...]],
     ) -> Callable[[], None]:
         """Listen, and call whom we must; return what closes the listening socket."""
         self._listener = listener
-        self._is_removed = is_removed
+        self._removed = removed
         self._tasks = tasks
         host, _, port = listen.rpartition(":")
 
@@ -107,7 +111,22 @@ class Peers:
         except OSError as error:
             raise OSError(f"cannot listen on {listen}: {error.strerror or error}") from error
         self._dial()
+        tasks.create_task(self._keep_asking())
         return server.close
+
+    async def _keep_asking(self) -> None:
+        """While nobody talks to us: perhaps we were removed, and nobody calls us any more."""
+        assert self._listener is not None
+        while True:
+            await asyncio.sleep(ASK_S)
+            if self._writers or not self._known:
+                continue
+            answer = await ask_members(map(address, self._known.values()), self._tls)
+            if answer is None or answer.cluster != self._hello.cluster:
+                continue
+            if int(self._id, 16) in answer.removed:
+                self._listener.on_removed()
+                return
 
     def send(self, peer: str, message: Message) -> bool:
         """Send if connected; say whether it was. Sent does not mean received."""
@@ -192,10 +211,10 @@ class Peers:
     def _answer(self, first: Message | None) -> Message | None:
         """Return what somebody is told who is no member, or not yet."""
         if isinstance(first, AskMembers):
-            return MembersAre(self._hello.cluster, self._members)
+            return MembersAre(self._hello.cluster, self._members, self._removed())
         if isinstance(first, Hello) and first.cluster == self._hello.cluster:
             is_hex = first.id and set(first.id) <= set("0123456789abcdef")
-            if is_hex and first.id not in self._known and self._is_removed(int(first.id, 16)):
+            if is_hex and first.id not in self._known and int(first.id, 16) in self._removed():
                 return Removed()
         return None
 
@@ -261,10 +280,8 @@ def _names(certificate: Mapping[str, object] | None) -> set[str]:
     return {value for part in subject for key, value in part if key == "commonName"}
 
 
-async def ask_members(
-    addresses: Iterable[str], tls: TlsFiles | None
-) -> tuple[int, tuple[Member, ...]] | None:
-    """Return what the first that answers says: its cluster's ID, and all members."""
+async def ask_members(addresses: Iterable[str], tls: TlsFiles | None) -> MembersAre | None:
+    """Return what the first that answers says; None if nobody does."""
     _, client_tls = _contexts(tls)
     for at in addresses:
         host, _, port = at.rpartition(":")
@@ -277,7 +294,7 @@ async def ask_members(
                     writer.write(messages.encode(AskMembers(messages.PROTOCOL)))
                     for answer in await _all(reader):
                         if isinstance(answer, MembersAre):
-                            return answer.cluster, answer.members
+                            return answer
                 finally:
                     writer.transport.abort()
         except (OSError, TimeoutError, ssl.SSLError, MalformedFrame) as error:

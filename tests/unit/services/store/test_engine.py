@@ -29,6 +29,7 @@ class FakeJournal:
         self._truncations = 0
         self._term, self._vote = 0, ""
         self.synced_index = 1
+        self.committed_index = 1
 
     def __getitem__(self, at: int) -> Entry:
         return self._entries[at]
