@@ -357,10 +357,10 @@ def test_a_data_directory_is_not_taken_for_another_members(tmp_path: Path) -> No
         (member,) = store.members
         member.stop()
         flags = member.flags
-        member.flags = (f"--initial-cluster={member.name}={member.peer_listen},s2=127.0.0.1:1",)
+        member.flags = ("--name=s2", f"--initial-cluster=s2={member.peer_listen}")
         code, said = started_wrongly(member)
         assert code != 0
-        assert str(member.directory) in said
+        assert f"{member.directory}/member.json: the data is of member s1, not of s2" in said
         member.flags = flags
         store.start()
         assert store.etcdctl("get", "kept") == "kept\nv\n"

@@ -12,6 +12,7 @@ import pytest
 
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 from pybernetes.rpc.etcd import rpc_pb2_grpc as pb_grpc
+from pybernetes.testing.local_cluster import free_port
 from pybernetes.testing.local_store import LocalStore, Member, local_store
 
 CALL_S = 10.0
@@ -25,9 +26,9 @@ def eventually(holds: Callable[[], bool], *, within_s: float = WITHIN_S) -> None
         time.sleep(0.05)
 
 
-def listed(store: LocalStore) -> dict[str, pb.Member]:
-    """Return the members as the store lists them, by name."""
-    member = store.running()[0]
+def listed(store: LocalStore, by: Member | None = None) -> dict[str, pb.Member]:
+    """Return the members as the store, or one member, lists them, by name."""
+    member = by or store.running()[0]
     with member.channel() as channel:
         answer = pb_grpc.ClusterStub(channel).MemberList(
             pb.MemberListRequest(linearizable=True), timeout=CALL_S
@@ -53,12 +54,10 @@ def has(member: Member, key: bytes) -> bool:
 
 def promoted(channel: grpc.Channel, id: int) -> bool:
     """Promote a learner, unless it lacks too much."""
-    try:
-        pb_grpc.ClusterStub(channel).MemberPromote(pb.MemberPromoteRequest(ID=id), timeout=CALL_S)
-    except grpc.RpcError as error:
-        assert "in sync with leader" in error.details()  # type: ignore[attr-defined]
-        return False
-    return True
+    request = pb.MemberPromoteRequest(ID=id)
+    call = pb_grpc.ClusterStub(channel).MemberPromote.future(request, timeout=CALL_S)
+    error = call.exception()
+    return error is None or "in sync with leader" not in str(error)
 
 
 @contextmanager
@@ -103,7 +102,9 @@ def test_one_member_becomes_three_and_one_again_and_loses_nothing(tmp_path: Path
             grown = len(acknowledged)
             eventually(lambda: len(acknowledged) > grown + 50)
             for member in store.members[1:]:
-                store.etcdctl("member", "remove", id_of(store, member))
+                gone = pb.MemberRemoveRequest(ID=listed(store)[member.name].ID)
+                with first.channel() as channel:
+                    pb_grpc.ClusterStub(channel).MemberRemove(gone, timeout=CALL_S)
                 assert member.process is not None
                 assert member.process.wait(WITHIN_S) == 1
                 assert "was removed from its cluster" in member.log()
@@ -158,10 +159,15 @@ def test_leadership_moves_where_it_is_told_to(tmp_path: Path) -> None:
 @pytest.mark.timeout(120)
 def test_a_member_can_be_reached_elsewhere_after_an_update(tmp_path: Path) -> None:
     with local_store(tmp_path, members=3) as store:
-        follower = next(member for member in store.members if member is not store.leader())
+        leader = store.leader()
+        follower = next(member for member in store.members if member is not leader)
         id = id_of(store, follower)
-        store.etcdctl("member", "update", id, "--peer-urls=http://127.0.0.1:1")
-        assert listed(store)[follower.name].peerURLs == ["http://127.0.0.1:1"]
+        follower.kill()
+        follower.peer_listen = f"127.0.0.1:{free_port()}"
+        store.etcdctl("member", "update", id, f"--peer-urls=http://{follower.peer_listen}")
+        assert listed(store, leader)[follower.name].peerURLs == [f"http://{follower.peer_listen}"]
+        follower.start()
+        store.wait_led(store.members)
         answer = json.loads(store.etcdctl("member", "list", "-w", "json"))
         assert len(answer["members"]) == 3
 
