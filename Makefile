@@ -63,6 +63,7 @@ demo: up  ## a cluster, and the guestbook on it
 bench: setup  ## figures of this machine: start, memory, pods, store
 	$(BIN)/python tests/benchmarks/bench_cluster.py
 	$(BIN)/python tests/benchmarks/bench_store.py
+	$(BIN)/python tests/benchmarks/bench_http.py
 
 bench-store: setup  ## the store beside etcd
 	$(BIN)/python tests/benchmarks/bench_store.py

@@ -34,8 +34,6 @@ class HttpLimits:
     """How long a peer may take nothing of what we have for it."""
     linger_s: float = 5.0
     """How long a peer may go on sending what was refused, so that it gets to read why."""
-    upgrade_close_s: float = 5.0
-    """How long a websocket's peer may take to say goodbye."""
 
     @property
     def sweep_s(self) -> float:
