@@ -145,8 +145,8 @@ class ServerCall(Context):
         """Run the method: in a task, or, if it promised to be light, its first step at once."""
         method = self._method
         if method.is_light:
-            coroutine = method.behaviour(request, self)
             try:
+                coroutine = method.behaviour(request, self)
                 awaited = coroutine.send(None)
             except StopIteration as stop:
                 self._answer(stop.value)
