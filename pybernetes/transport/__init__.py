@@ -11,7 +11,7 @@ this costs about ten: it runs on the event loop, without threads, and writes onc
     ...
     await server.stop(grace_s)
 
-    channel = Channel("h1:1,h2:2", tls=None, server_name=None, receive_max=4 << 20)
+    channel = Channel("h1:1,h2:2", tls=None, server_name=None, receive_max=4 << 20, limits=Limits())
     KVStub(channel)
     ...
     await channel.close()

@@ -80,6 +80,8 @@ class Call:
         self._route = route
         self.metadata = metadata
         self.wait_for_ready = wait_for_ready
+        self.timeout_s = timeout
+        """Left when the request is sent."""
         if timeout is not None:
             self.deadline = route.loop.time() + timeout
             self._timer = route.loop.call_at(self.deadline, self.expire)
@@ -87,6 +89,11 @@ class Call:
     # --- the request ---
 
     def begin(self, connection: ClientConnection) -> None:
+        """Send the request after a wait."""
+        self.timeout_s = self.time_remaining()
+        self.send(connection)
+
+    def send(self, connection: ClientConnection) -> None:
         """Send the request, or as much of it as there is."""
         self._connection = connection
         try:

@@ -8,8 +8,10 @@ from typing import Any, TypeVar
 import grpc
 
 from .call import Call
-from .connector import Connector, State
+from .connector import CLIENT_LIMITS, Connector, State
+from .engine import NeverIndexedHeader
 from .http2_client import ClientConnection
+from .limits import Limits
 from .metadata import Pairs, to_headers
 from .status import encode_timeout
 from .stream_calls import (
@@ -37,18 +39,20 @@ class Channel:
         server_name: str | None = None,
         receive_max: int = 4 << 20,
         send_max: int = (1 << 31) - 1,
+        limits: Limits = CLIENT_LIMITS,
     ) -> None:
         """Build a channel to `host:port`, `unix:path`, or several, comma-separated.
 
         `server_name` is what the certificate must say, and what requests name, instead of the
-        host. `receive_max` and `send_max` are bytes of one message. Connects with the first call.
+        host. `receive_max` and `send_max` are bytes of one message; `limits` bounds the server and
+        says when silence means that it is gone. Connects with the first call.
         """
         for scheme in ("ipv4:", "ipv6:", "dns:///", "dns:"):
             target = target.removeprefix(scheme)
         self.receive_max = receive_max
         self.send_max = send_max
         self.scheme = b"http" if tls is None else b"https"
-        self.connector = Connector(target.split(","), tls, server_name)
+        self.connector = Connector(target.split(","), tls, server_name, limits)
         self._tasks: set[asyncio.Task[None]] = set()
 
     # --- what generated code calls ---
@@ -199,12 +203,13 @@ class MultiCallable:
                 (b"user-agent", USER_AGENT),
                 (b"grpc-accept-encoding", b"identity,gzip"),
             ]
-        remaining_s = call.time_remaining()
-        if remaining_s is None and not call.metadata:
+        timeout_s = call.timeout_s
+        if timeout_s is None and not call.metadata:
             return self._headers
         headers = self._headers + call.metadata
-        if remaining_s is not None:
-            headers.append((b"grpc-timeout", encode_timeout(remaining_s)))
+        if timeout_s is not None:
+            # Each has another: in HPACK's table it would drive out what all have in common.
+            headers.append(NeverIndexedHeader(b"grpc-timeout", encode_timeout(timeout_s)))
         return headers
 
     def wait(self, call: Call) -> None:
@@ -223,12 +228,12 @@ class MultiCallable:
         """Begin a call, at once if there is a connection."""
         if call.done():
             return call
-        if call.deadline is not None and call.deadline <= self.loop.time():
+        if call.timeout_s is not None and call.timeout_s <= 0:
             call.expire()
             return call
         connection = self.channel.connector.connection
         if connection is not None:
-            call.begin(connection)
+            call.send(connection)
         elif self.channel.connector.state is State.SHUTDOWN:
             raise grpc.aio.UsageError(CLOSED)
         else:

@@ -43,8 +43,13 @@ class Connector:
     """Holds at most one usable connection, and those who wait for it."""
 
     def __init__(
-        self, targets: Sequence[str], tls: ssl.SSLContext | None, server_name: str | None
+        self,
+        targets: Sequence[str],
+        tls: ssl.SSLContext | None,
+        server_name: str | None,
+        limits: Limits = CLIENT_LIMITS,
     ) -> None:
+        self._limits = limits
         self._targets = list(targets)
         self._tls = tls
         self._server_name = server_name
@@ -185,7 +190,7 @@ class Connector:
                 ready.set_result(None)
 
         connection = ClientConnection(
-            CLIENT_LIMITS, on_ready=answered, on_lost=lost, on_goaway=self._leaving
+            self._limits, on_ready=answered, on_lost=lost, on_goaway=self._leaving
         )
         transport: asyncio.BaseTransport
         if target.startswith("unix:"):

@@ -33,15 +33,14 @@ _BY_RESET: Final = {
 }
 
 _UNIT_S: Final = {
-    0x48: 3600.0,  # H
-    0x4D: 60.0,  # M
-    0x53: 1.0,  # S
-    0x6D: 1e-3,  # m
-    0x75: 1e-6,  # u
-    0x6E: 1e-9,  # n
+    b"H": 3600.0,
+    b"M": 60.0,
+    b"S": 1.0,
+    b"m": 1e-3,
+    b"u": 1e-6,
+    b"n": 1e-9,
 }
 
-_TIMEOUT = re.compile(rb"[0-9]{1,8}[HMSmun]")
 _PLAIN = re.compile(r"[ -$&-~]*")  # printable ASCII but the per cent sign
 
 
@@ -89,13 +88,17 @@ def decode_details(text: bytes) -> str:
 
 def decode_timeout(text: bytes) -> float | None:
     """Return the seconds in a `grpc-timeout` header; None for what is no timeout."""
-    if not _TIMEOUT.fullmatch(text):
+    unit_s = _UNIT_S.get(text[-1:])
+    digits = text[:-1]
+    if unit_s is None or len(digits) > 8 or not digits.isdigit():
         return None
-    return int(text[:-1]) * _UNIT_S[text[-1]]
+    return int(digits) * unit_s
 
 
 def encode_timeout(seconds: float) -> bytes:
-    """Return a `grpc-timeout` header, rounded up in the finest unit that fits."""
+    """Return a `grpc-timeout` header, rounded up in a unit that fits."""
+    if 1e-3 < seconds < 99:
+        return b"%du" % (seconds * 1e6 + 1)
     for unit, per_s in ((b"n", 1e9), (b"u", 1e6), (b"m", 1e3), (b"S", 1.0)):
         count = math.ceil(max(0.0, seconds) * per_s)
         if count < 100_000_000:

@@ -9,7 +9,7 @@ import grpc
 import ngh2
 import pytest
 
-from pybernetes.transport import Channel, Server
+from pybernetes.transport import Channel, Limits, Server
 from pybernetes.transport.messages import prefix
 
 Code = grpc.StatusCode
@@ -168,6 +168,35 @@ async def test_a_target_that_takes_connections_and_says_nothing_is_passed_over()
         writer.close()
     frozen.close()
     await frozen.wait_closed()
+
+
+async def test_a_server_that_falls_silent_in_the_middle_is_left_for_the_next() -> None:
+    class Frozen(Peer):
+        """Greets, and answers nothing afterwards, not even pings."""
+
+        def data_received(self, data: bytes) -> None:
+            pass
+
+    frozen: list[Frozen] = []
+
+    def accept() -> Frozen:
+        frozen.append(Frozen(lambda one, stream_id: None))
+        return frozen[-1]
+
+    listener = await asyncio.get_running_loop().create_server(accept, "127.0.0.1", 0)
+    first = listener.sockets[0].getsockname()[1]
+    limits = Limits(handshake_timeout_s=0.05, keepalive_s=0.05, keepalive_timeout_s=0.05)
+    async with (
+        serving(b"alive ") as (_, second),
+        Channel(f"127.0.0.1:{first},127.0.0.1:{second}", limits=limits) as channel,
+    ):
+        echo = channel.unary_unary("/t.T/Echo")
+        assert await failure(echo(b"x")) == (Code.UNAVAILABLE, "keepalive watchdog timeout")
+        assert await echo(b"x", timeout=10) == b"alive x"
+    for one in frozen:
+        await one.lost.wait()
+    listener.close()
+    await listener.wait_closed()
 
 
 async def test_a_goaway_moves_new_calls_and_keeps_old_ones() -> None:
