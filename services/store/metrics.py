@@ -38,6 +38,11 @@ class StoreMetrics:
             float(engine.leader is not None),
         )
         yield gauge("etcd_server_is_leader", "Whether this member leads.", float(engine.is_leader))
+        yield gauge(
+            "etcd_server_is_learner",
+            "Whether this member learns, and has no vote.",
+            float(store.is_learner),
+        )
         yield counter(
             "etcd_server_leader_changes_seen_total",
             "Leaders that this member has seen.",

@@ -96,12 +96,18 @@ class Store:
             raise applied.result
         return applied.result, applied.revision
 
+    @property
+    def is_learner(self) -> bool:
+        """We are no voter yet, or do not know that we are."""
+        if self.node.engine.is_voter:
+            return False
+        ours = self.machine.state.members.get(self.identity.member_id)
+        return ours is None or ours.is_learner
+
     def refuse_learner(self) -> None:
         """Raise NotForLearners if we are one: what we have may be old."""
-        if not self.node.engine.is_voter:
-            ours = self.machine.state.members.get(self.identity.member_id)
-            if ours is None or ours.is_learner:
-                raise NotForLearners
+        if self.is_learner:
+            raise NotForLearners
 
     def _judge(self, command: bytes) -> StoreError | None:
         """As the leader: say why a change of the members must not be taken now."""

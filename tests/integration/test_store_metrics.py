@@ -66,6 +66,7 @@ def test_metrics_have_etcd_s_names_and_follow_what_happens(store: LocalStore) ->
     ):
         assert grown[name] > 0
     for name in (
+        "etcd_server_is_learner",
         "etcd_server_proposals_pending",
         "etcd_server_proposals_failed_total",
         "etcd_debugging_mvcc_watcher_total",

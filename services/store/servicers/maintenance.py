@@ -61,6 +61,7 @@ class Maintenance(rpc_pb2_grpc.MaintenanceServicer):
             raftTerm=engine.term,
             raftAppliedIndex=engine.applied_index,
             errors=errors,
+            isLearner=store.is_learner,
         )
 
     @refusing
