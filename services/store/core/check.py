@@ -46,8 +46,9 @@ def check(operation: Operation, *, operations_max: int = TXN_OPERATIONS_MAX) -> 
     """Raise a StoreError for an operation that makes no sense, whatever the state."""
     if isinstance(operation, Txn):
         _check_txn(operation, operations_max)
-        _written(operation.success)
-        _written(operation.failure)
+        for branch in (operation.success, operation.failure):
+            if len(branch) > 1 or (branch and isinstance(branch[0], Txn)):
+                _written(branch)
         return
     if not operation.key:
         raise EmptyKey

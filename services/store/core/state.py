@@ -4,11 +4,12 @@
 every member. Whatever can refuse is checked before the first write.
 """
 
+import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -320,7 +321,14 @@ class State:
         return path
 
     def _holds(self, comparison: Compare) -> bool:
-        records: list[KeyValue | None] = list(self.mvcc.living(comparison.key, comparison.end))
+        records: list[KeyValue | None]
+        if comparison.end:
+            records = list(self.mvcc.living(comparison.key, comparison.end))
+        else:
+            record = self.mvcc.get(comparison.key)
+            if record is not None:
+                return _compare(comparison, record)
+            records = []
         if not records:
             if comparison.target is CompareTarget.VALUE:
                 return False  # as etcd: there is no value to compare with
@@ -339,14 +347,14 @@ class State:
                 self.leases.get(operation.lease)
 
     def _writes(self, operations: list[Operation]) -> bool:
-        return any(
-            isinstance(operation, Put)
-            or (
-                isinstance(operation, DeleteRange)
-                and any(self.mvcc.living(operation.key, operation.end))
-            )
-            for operation in operations
-        )
+        for operation in operations:
+            if isinstance(operation, Put):
+                return True
+            if isinstance(operation, DeleteRange) and any(
+                self.mvcc.living(operation.key, operation.end)
+            ):
+                return True
+        return False
 
 
 def _chosen(request: Txn, path: Iterator[bool]) -> Iterator[Operation]:
@@ -410,17 +418,17 @@ _COMPARED: dict[CompareTarget, Callable[[KeyValue], int | bytes]] = {
 }
 
 
+_RESULTS: dict[CompareResult, Callable[[Any, Any], bool]] = {
+    CompareResult.EQUAL: operator.eq,
+    CompareResult.NOT_EQUAL: operator.ne,
+    CompareResult.GREATER: operator.gt,
+    CompareResult.LESS: operator.lt,
+}
+
+
 def _compare(comparison: Compare, record: KeyValue | None) -> bool:
-    found = cast("Any", 0 if record is None else _COMPARED[comparison.target](record))
-    match comparison.result:
-        case CompareResult.EQUAL:
-            return bool(found == comparison.operand)
-        case CompareResult.NOT_EQUAL:
-            return bool(found != comparison.operand)
-        case CompareResult.GREATER:
-            return bool(found > comparison.operand)
-        case CompareResult.LESS:
-            return bool(found < comparison.operand)
+    found = 0 if record is None else _COMPARED[comparison.target](record)
+    return _RESULTS[comparison.result](found, comparison.operand)
 
 
 def _lease_result(lease: Lease, now_ms: int, *, with_keys: bool = False) -> LeaseResult:

@@ -93,12 +93,18 @@ class KV:
         return self._store.header_field(revision)
 
 
+# A lookup costs a fifth of what calling an enum does.
+_ORDERS: dict[int, c.SortOrder] = {int(it): it for it in c.SortOrder}
+_SORTED: dict[int, c.SortTarget] = {int(it): it for it in c.SortTarget}
+_TARGETS: dict[int, c.CompareTarget] = {int(it): it for it in c.CompareTarget}
+_RESULTS: dict[int, c.CompareResult] = {int(it): it for it in c.CompareResult}
+
+
 def range_command(request: pb.RangeRequest) -> c.Range:
     """Translate; InvalidSortOption for numbers that nobody knows."""
-    try:
-        order, target = c.SortOrder(request.sort_order), c.SortTarget(request.sort_target)
-    except ValueError:
-        raise InvalidSortOption from None
+    order, target = _ORDERS.get(request.sort_order), _SORTED.get(request.sort_target)
+    if order is None or target is None:
+        raise InvalidSortOption
     return c.Range(
         request.key,
         request.range_end,
@@ -140,11 +146,9 @@ def txn_command(request: pb.TxnRequest) -> c.Txn:
     """Translate; InvalidCompare for numbers that nobody knows."""
     compare = []
     for comparison in request.compare:
-        try:
-            target = c.CompareTarget(comparison.target)
-            result = c.CompareResult(comparison.result)
-        except ValueError:
-            raise InvalidCompare from None
+        target, result = _TARGETS.get(comparison.target), _RESULTS.get(comparison.result)
+        if target is None or result is None:
+            raise InvalidCompare
         operand = getattr(comparison, _OPERANDS[target])
         compare.append(c.Compare(result, target, comparison.key, operand, comparison.range_end))
     success = tuple(map(_operation, request.success))
