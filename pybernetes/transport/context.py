@@ -34,7 +34,7 @@ class Context:
     _deadline: float | None = None
     _timer: asyncio.TimerHandle | None = None
     _callbacks: list[Callable[[Any], None]] | None = None
-    _aborted: grpc.aio.AbortError | None = None
+    _has_aborted = False
     _inbox: Inbox | None = None
     _drained: asyncio.Future[None] | None = None
     _has_responded = False
@@ -133,15 +133,15 @@ class Context:
         self, code: grpc.StatusCode, details: str = "", trailing_metadata: Pairs = ()
     ) -> NoReturn:
         """End the call with this status; raises in the handler, always."""
-        if self._aborted is not None:
+        if self._has_aborted:
             raise grpc.aio.UsageError("Abort already called!")
-        self._aborted = grpc.aio.AbortError("Locally aborted.")
+        self._has_aborted = True
         if trailing_metadata:
             self.set_trailing_metadata(trailing_metadata)
         self._code = grpc.StatusCode.UNKNOWN if code is OK else code
         self._details = details or self._details
         self._end()
-        raise self._aborted
+        raise grpc.aio.AbortError("Locally aborted.")
 
     async def abort_with_status(self, status: Any) -> NoReturn:
         """End the call with a `grpc.Status`."""

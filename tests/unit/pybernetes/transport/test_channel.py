@@ -1,6 +1,7 @@
 """The gRPC channel against our server, and against peers that misbehave."""
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,6 +11,8 @@ import ngh2
 import pytest
 
 from pybernetes.transport import Channel, Limits, Server
+from pybernetes.transport.call import Call
+from pybernetes.transport.context import Context
 from pybernetes.transport.messages import prefix
 
 Code = grpc.StatusCode
@@ -25,6 +28,9 @@ async def serving(name: bytes = b"", port: int = 0) -> AsyncIterator[tuple[Serve
             await asyncio.Event().wait()
         return name + request
 
+    async def abort(request: bytes, context: Any) -> None:
+        await context.abort(Code.ABORTED, "because")
+
     async def count(requests: Any, context: Any) -> Any:
         async for request in requests:
             yield request
@@ -32,6 +38,7 @@ async def serving(name: bytes = b"", port: int = 0) -> AsyncIterator[tuple[Serve
     server = Server()
     handlers: Any = {
         "Echo": grpc.unary_unary_rpc_method_handler(echo),
+        "Abort": grpc.unary_unary_rpc_method_handler(abort),
         "Count": grpc.stream_stream_rpc_method_handler(count),
     }
     server.add_registered_method_handlers("t.T", handlers)
@@ -341,3 +348,23 @@ async def test_a_message_too_large_to_send_fails_the_call() -> None:
             Code.RESOURCE_EXHAUSTED,
             "CLIENT: Sent message larger than max (11 vs. 10)",
         )
+
+
+async def test_calls_leave_nothing_for_the_collector() -> None:
+    def alive() -> int:
+        return sum(isinstance(thing, Context | Call) for thing in gc.get_objects())
+
+    gc.collect()
+    gc.disable()
+    try:
+        async with serving() as (_, port), Channel(f"127.0.0.1:{port}") as channel:
+            for _ in range(20):
+                await channel.unary_unary("/t.T/Echo")(b"x", timeout=5)
+                await failure(channel.unary_unary("/t.T/Abort")(b"x"))
+                async for _ in channel.stream_stream("/t.T/Count")(iter([b"x"])):
+                    pass
+                channel.unary_unary("/t.T/Echo")(b"wait").cancel()
+            await asyncio.sleep(0.05)
+            assert alive() <= 2  # the last ones may be in a frame
+    finally:
+        gc.enable()
