@@ -3,7 +3,7 @@
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import grpc
@@ -360,7 +360,8 @@ async def test_calls_leave_nothing_for_the_collector() -> None:
         async with serving() as (_, port), Channel(f"127.0.0.1:{port}") as channel:
             for _ in range(20):
                 await channel.unary_unary("/t.T/Echo")(b"x", timeout=5)
-                await failure(channel.unary_unary("/t.T/Abort")(b"x"))
+                with suppress(grpc.aio.AioRpcError):
+                    await channel.unary_unary("/t.T/Abort")(b"x")
                 async for _ in channel.stream_stream("/t.T/Count")(iter([b"x"])):
                     pass
                 channel.unary_unary("/t.T/Echo")(b"wait").cancel()
