@@ -125,9 +125,10 @@ def _prepare(spec: ClusterSpec) -> ClusterSpec:
     spec = replace(spec, ports={**spec.ports, **ports})
     preflight.check(spec)
     save(spec)
-    authority = make_ca(spec.pki)
     for each in certificates(spec):
-        issue(authority, each.user, each.groups, each.hosts, spec.pki, file_name=each.file_name)
+        directory = spec.pki / each.authority
+        authority = make_ca(directory)
+        issue(authority, each.user, each.groups, each.hosts, directory, file_name=each.file_name)
     descriptor = os.open(spec.kubeconfig, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         file.write(render(spec))

@@ -10,6 +10,12 @@ LOOPBACK = "127.0.0.1"
 NODE_MONITOR_GRACE_S = 8
 """A node that is silent for so long is NotReady; its agent reports every HEARTBEAT_S."""
 HEARTBEAT_S = 2
+STORE_AUTHORITY = "etcd"
+"""The store has an authority of its own: whoever has a certificate of it may write anything, so
+node agents have none."""
+
+STORE_CLIENT = "apiserver-etcd-client"
+STORE_PROBE = "healthcheck-client"
 TOLERATION_S = 5
 """How long pods stay on a NotReady node; Kubernetes' 300 s suits machines, not processes."""
 
@@ -22,6 +28,8 @@ class Certificate:
     user: str
     groups: tuple[str, ...] = ()
     hosts: tuple[str, ...] = ()
+    authority: str = ""
+    """Directory of the authority that signs it, below the cluster's own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +41,8 @@ class Process:
     flags: tuple[str, ...]
     health: str
     """Address of its gRPC health service."""
-    certificate: str
+    authority: str = ""
+    """Whose certificates it trusts."""
 
 
 def listeners(spec: ClusterSpec) -> list[str]:
@@ -56,9 +65,13 @@ def certificates(spec: ClusterSpec) -> list[Certificate]:
     return [
         Certificate("admin", "kubernetes-admin", ("system:masters",)),
         *(
-            Certificate(f"store-{i}", f"store-{i}", hosts=(*local, f"store-{i}"))
+            Certificate(
+                f"store-{i}", f"store-{i}", (), (*local, f"store-{i}"), authority=STORE_AUTHORITY
+            )
             for i in _count(spec.stores)
         ),
+        Certificate(STORE_CLIENT, "kube-apiserver-etcd-client", authority=STORE_AUTHORITY),
+        Certificate(STORE_PROBE, "kube-etcd-healthcheck-client", authority=STORE_AUTHORITY),
         Certificate("apiserver", "kube-apiserver", ("system:masters",), apiserver_hosts),
         Certificate("scheduler", "system:kube-scheduler", hosts=local),
         Certificate("controller", "system:kube-controller-manager", hosts=local),
@@ -140,9 +153,9 @@ def _stores(spec: ClusterSpec) -> Iterator[Process]:
             f"--peer-listen={_address(spec, name + '-peer')}",
             f"--initial-cluster={members}",
             f"--data-dir={spec.data_dir / name}",
-            *_tls(spec.pki, name),
+            *_tls(spec.pki / STORE_AUTHORITY, name),
         )
-        yield Process(name, "pybernetes-store", flags, _address(spec, name), name)
+        yield Process(name, "pybernetes-store", flags, _address(spec, name), STORE_AUTHORITY)
 
 
 def _apiserver(spec: ClusterSpec) -> Process:
@@ -156,10 +169,10 @@ def _apiserver(spec: ClusterSpec) -> Process:
         f"--advertise-port={spec.api_port}",
         f"--default-toleration-s={TOLERATION_S}",
         *_tls(spec.pki, "apiserver"),
-        *_tls(spec.pki, "apiserver", "etcd"),
+        *_tls(spec.pki / STORE_AUTHORITY, STORE_CLIENT, "etcd"),
     )
     health = _address(spec, "apiserver-grpc")
-    return Process("apiserver", "pybernetes-apiserver", flags, health, "apiserver")
+    return Process("apiserver", "pybernetes-apiserver", flags, health)
 
 
 def _component(spec: ClusterSpec, name: str, *more: str) -> Process:
@@ -169,7 +182,7 @@ def _component(spec: ClusterSpec, name: str, *more: str) -> Process:
         *more,
         *_tls(spec.pki, name),
     )
-    return Process(name, f"pybernetes-{name}", flags, _address(spec, name), name)
+    return Process(name, f"pybernetes-{name}", flags, _address(spec, name))
 
 
 def _nodes(spec: ClusterSpec) -> Iterator[Process]:
@@ -186,4 +199,4 @@ def _nodes(spec: ClusterSpec) -> Iterator[Process]:
             f"--heartbeat-s={HEARTBEAT_S}",
             *_tls(spec.pki, name),
         )
-        yield Process(name, "pybernetes-nodeagent", flags, listen, name)
+        yield Process(name, "pybernetes-nodeagent", flags, listen)

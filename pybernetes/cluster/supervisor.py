@@ -28,7 +28,7 @@ from pybernetes.component.run import Service
 from pybernetes.component.tls import TlsFiles
 
 from . import leftovers
-from .plan import Process, processes
+from .plan import STORE_AUTHORITY, STORE_PROBE, Process, processes
 from .spec import ClusterSpec
 
 BACKOFF_FIRST_S = 0.1
@@ -85,6 +85,11 @@ class Status:
         return orjson.dumps(body) + b"\n"
 
 
+def client_files(pki: Path, name: str) -> TlsFiles:
+    """Return the files of a client's certificate."""
+    return TlsFiles(pki / "ca.crt", pki / f"{name}.crt", pki / f"{name}.key")
+
+
 class Supervisor:
     """One per cluster; owns its processes and its control socket."""
 
@@ -92,7 +97,8 @@ class Supervisor:
         self._spec = spec
         self._status = Status({process.name: Child(process) for process in plan})
         self._changed = asyncio.Event()
-        self._tls = TlsFiles(spec.pki / "ca.crt", spec.pki / "admin.crt", spec.pki / "admin.key")
+        self._tls = client_files(spec.pki, "admin")
+        self._store_tls = client_files(spec.pki / STORE_AUTHORITY, STORE_PROBE)
 
     async def start(self, tasks: asyncio.TaskGroup, resources: AsyncExitStack) -> None:
         """Bind the control socket, then start every process."""
@@ -177,7 +183,8 @@ class Supervisor:
 
     async def _await_ready(self, child: Child) -> None:
         """Set the state to ready once the process's health service says so."""
-        channel = dial(child.plan.health, self._tls)
+        tls = self._store_tls if child.plan.authority == STORE_AUTHORITY else self._tls
+        channel = dial(child.plan.health, tls)
         async with channel:
             stub: Any = health_pb2_grpc.HealthStub(channel)
             while True:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pybernetes.cluster.plan import certificates, listeners, processes
+from pybernetes.cluster.plan import listeners, processes
 from pybernetes.cluster.spec import ClusterError, ClusterSpec, load, reconcile, save, validate
 
 
@@ -68,14 +68,13 @@ def test_nodes_may_change_between_starts_but_stores_may_not() -> None:
         reconcile(saved, spec(stores=1), frozenset({"stores"}))
 
 
-def test_every_process_has_a_certificate_and_a_place_of_its_own() -> None:
+def test_every_process_has_a_place_of_its_own() -> None:
     shape = spec(stores=3, nodes=2)
     plan = processes(shape)
     assert [process.name for process in plan] == [
         *("store-1", "store-2", "store-3", "apiserver", "scheduler", "controller", "proxy"),
         *("node-1", "node-2"),
     ]
-    assert {process.certificate for process in plan} <= {c.file_name for c in certificates(shape)}
     assert len({process.health for process in plan}) == len(plan)
 
 
