@@ -84,16 +84,6 @@ class Context:
                 self._drained = self._loop.create_future()
             await asyncio.shield(self._drained)
 
-    def write_now(self, message: Any) -> bool:
-        """Send one response if nobody has to wait for it; say whether it was sent.
-
-        grpc.aio has nothing like it: who serves thousands of streams uses it where it exists.
-        """
-        if self._is_finished or not self._stream.is_open or not self._stream.is_writable:
-            return False
-        self._send(message)
-        return True
-
     async def send_initial_metadata(self, initial_metadata: Pairs) -> None:
         """Send the response's headers now."""
         if self._has_responded:
@@ -107,25 +97,19 @@ class Context:
     def _send(self, message: Any) -> None:
         """Queue one message; RpcStatus when it is too large."""
         raw = self._method.format(message)
-        if not self._has_responded:
-            self._respond()
-        stream = self._stream
-        if type(raw) is list or type(raw) is tuple:
-            stream.send(self._prefix_of(sum(map(len, raw))))
-            for piece in raw:
-                stream.send(piece)
-            return
-        head = self._prefix_of(len(raw))
-        if len(raw) <= SMALL_BYTES:
-            stream.send(head + raw)
-        else:
-            stream.send(head)
-            stream.send(raw)
-
-    def _prefix_of(self, size: int) -> bytes:
+        pieces = raw if type(raw) is list or type(raw) is tuple else (raw,)
+        size = len(raw) if pieces is not raw else sum(map(len, raw))
         if size > self._send_max:
             raise too_large("SERVER", "Sent", size, self._send_max)
-        return prefix(0, size)
+        if not self._has_responded:
+            self._respond()
+        stream, head = self._stream, prefix(0, size)
+        if size <= SMALL_BYTES:
+            stream.send(head + raw if pieces is not raw else b"".join((head, *pieces)))
+            return
+        stream.send(head)
+        for piece in pieces:
+            stream.send(piece)
 
     # --- status ---
 

@@ -206,6 +206,21 @@ class ServerCall(Context):
             if hasattr(responses, "aclose"):
                 await responses.aclose()
 
+    def write_now(self, message: Any) -> bool:
+        """Send one response without waiting, from anywhere; False if `write` would have to wait.
+
+        For servers that tell many streams the same: no task of theirs need wake up. What streams
+        of one connection write in one turn of the loop goes out together. grpc.aio has no such.
+        """
+        stream = self._stream
+        if self._is_finished or not stream.is_writable or not stream.is_open:
+            return False
+        try:
+            self._send(message)
+        except RpcStatus as status:
+            self._reject(status)
+        return True
+
     # --- ending ---
 
     def _answer(self, response: Any) -> None:

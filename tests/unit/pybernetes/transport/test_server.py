@@ -36,6 +36,10 @@ class Service:
     async def echo(self, request: bytes, context: Any) -> bytes:
         return request
 
+    @light
+    async def pieces(self, request: bytes, context: Any) -> list[bytes]:
+        return [request] * int(request)
+
     async def wait(self, request: bytes, context: Any) -> bytes:
         try:
             await self.released.wait()
@@ -53,6 +57,11 @@ class Service:
             await context.write(bytes(100_000))
             self.written += 1
 
+    async def tell(self, request: bytes, context: Any) -> Any:
+        while context.write_now(bytes(100_000)):
+            self.written += 1
+        await context.write(b"waited")
+
     async def sink(self, requests: Any, context: Any) -> bytes:
         await self.released.wait()
         async for request in requests:
@@ -62,9 +71,11 @@ class Service:
     def handlers(self) -> dict[str, Any]:
         return {
             "Echo": grpc.unary_unary_rpc_method_handler(self.echo),
+            "Pieces": grpc.unary_unary_rpc_method_handler(self.pieces),
             "Wait": grpc.unary_unary_rpc_method_handler(self.wait),
             "WaitLight": grpc.unary_unary_rpc_method_handler(self.wait_light),
             "Flood": grpc.unary_stream_rpc_method_handler(self.flood),
+            "Tell": grpc.unary_stream_rpc_method_handler(self.tell),
             "Sink": grpc.stream_unary_rpc_method_handler(self.sink),
         }
 
@@ -153,6 +164,14 @@ async def test_a_call_is_answered() -> None:
         assert answer[b":status"] == b"200"
         assert answer[b"grpc-status"] == b"0"
         assert answer[b"body"] == framed(b"hello")
+
+
+@pytest.mark.parametrize("count", [b"3", b"20000"])
+async def test_a_response_may_come_in_pieces(count: bytes) -> None:
+    async with serving() as (_, _, client):
+        answer = await client.call(framed(count), path=b"/t.T/Pieces")
+        assert answer[b"body"] == framed(count * int(count))
+        assert answer[b"grpc-status"] == b"0"
 
 
 @pytest.mark.parametrize(
@@ -252,6 +271,20 @@ async def test_a_writer_waits_for_a_client_that_does_not_read() -> None:
         for _ in range(5):
             await client.call(framed(b"hello"))
             assert service.written <= 4  # 65 KB of window, and the queue's high-water mark
+
+
+async def test_what_is_written_at_once_is_refused_above_the_high_water_mark() -> None:
+    async with serving(send_max=200_000) as (_, service, client):
+        stream_id = client.request(framed(b"x"), path=b"/t.T/Tell")
+        size = 0
+        while size < 300_000 + len(framed(b"waited")):
+            data = (await client.until(ngh2.DataReceived, stream_id)).data
+            client.engine.acknowledge_received_data(len(data), stream_id)
+            size += len(data)
+        assert service.written == 3
+    async with serving(send_max=100) as (_, service, client):
+        client.request(framed(b"x"), path=b"/t.T/Tell")
+        assert (b"grpc-status", b"8") in (await client.until(ngh2.ResponseReceived)).headers
 
 
 async def test_requests_nobody_reads_stop_their_sender() -> None:
