@@ -215,7 +215,7 @@ async def break_things(field: Field, until_s: float) -> None:
     """Break one thing after the other until the time has come; sometimes two at once."""
     async with asyncio.TaskGroup() as tasks:
         while time.monotonic() < until_s:
-            await asyncio.sleep(field.rng.uniform(0.1, 1.2))
+            await asyncio.sleep(field.rng.uniform(0.05, 0.8))
             fault = tasks.create_task(FAULTS[field.rng.choice(field.kinds)](field))
             if field.rng.random() < 0.7:
                 await fault

@@ -17,7 +17,7 @@ FILLER = "filler"
 DISK_MIB = {"ours": 96, "etcd": 320}
 """A small disk; etcd reserves files of 64 MB."""
 
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 OURS = """
 import sys
 from services.store import limits
@@ -26,7 +26,8 @@ if sys.argv[1] == "small":
         segment_bytes=64 << 10, snapshot_entries=150, snapshot_bytes=1 << 20, keep_entries=30,
         keep_bytes=64 << 10, write_bytes=4 << 10, sync_bytes=64 << 10, chunk_bytes=2 << 10,
     )
-del sys.argv[1]
+exec(sys.argv[2])
+del sys.argv[1:3]
 from services.store.__main__ import main
 sys.exit(main())
 """
@@ -57,6 +58,9 @@ class Member:
 
     lies: bool = False
     """Its clock is whatever `set_clock` says."""
+
+    sabotage: str = ""
+    """Python that makes our store worse before it starts: whether that is noticed tests us."""
 
     process: subprocess.Popen[bytes] | None = None
     is_paused: bool = False
@@ -180,7 +184,7 @@ class Member:
         if self.kind is Kind.OURS:
             cluster = ",".join(f"{name}={peer}" for name, peer in self.cluster.items())
             return (
-                *(sys.executable, "-c", OURS, "small" if self.is_small else "usual"),
+                *(sys.executable, "-c", OURS, "small" if self.is_small else "usual", self.sabotage),
                 *(f"--name={self.name}", f"--data-dir={data}", f"--listen={self.client}"),
                 *(f"--peer-listen={self.peer}", f"--initial-cluster={cluster}"),
                 "--watch-progress-notify-interval=500ms",
@@ -197,7 +201,14 @@ class Member:
 
 
 def make_members(
-    kind: Kind, directory: Path, count: int, wires: Wires | None, *, is_small: bool, lies: bool
+    kind: Kind,
+    directory: Path,
+    count: int,
+    wires: Wires | None,
+    *,
+    is_small: bool,
+    lies: bool,
+    sabotage: str = "",
 ) -> list[Member]:
     """Describe the members of a new cluster; nothing runs yet."""
     names = [f"s{number}" for number in range(1, count + 1)]
@@ -217,6 +228,7 @@ def make_members(
             wires.inside(name) if wires else (),
             is_small,
             lies,
+            sabotage,
         )
         for name in names
     ]

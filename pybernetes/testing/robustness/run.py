@@ -47,6 +47,8 @@ class Plan:
     seconds: float = 10.0
     faults: tuple[str, ...] = tuple(faults.FAULTS)
     promises: Promises = Promises()
+    sabotage: str = ""
+    """Python that makes our store worse, to see whether it is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,7 @@ async def _set_up(
         wires,
         is_small=rng.random() < 0.5 or "behind" in kinds,
         lies=bool(CLOCK & set(kinds)),
+        sabotage=plan.sabotage,
     )
     for member in members:
         if DISK & set(kinds):

@@ -51,7 +51,7 @@ AFTER_ERROR_S = 0.05
 class Load:
     """How much is asked."""
 
-    clients: int = 6
+    clients: int = 10
     pause_max_s: float = 0.04
     value_bytes: int = 0
     """Added to each value."""
