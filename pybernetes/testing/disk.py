@@ -118,6 +118,11 @@ class Medium:
     _changes: list[_Change] = field(default_factory=list)
     _mounted: "SimDisk | None" = None
 
+    @property
+    def mounted(self) -> "SimDisk | None":
+        """The disk of the process that lives, or lived last."""
+        return self._mounted
+
     def mount(self) -> "SimDisk":
         """Return the disk of a new process."""
         assert self._mounted is None or not self._mounted.is_on, "in use"
@@ -138,6 +143,14 @@ class Medium:
         for inode in {id(inode): inode for inode in self._every_inode()}.values():
             inode.crash(self.rng)
         self._names = dict(self._durable_names)
+
+    def worst(self) -> "Medium":
+        """Return a copy as it would be if the power went now, and nothing not synced were left."""
+        copy = Medium(random.Random(0))
+        for path, inode in self._durable_names.items():
+            left = copy._names[path] = copy._durable_names[path] = _Inode()
+            left.data[:] = left.durable[:] = inode.durable
+        return copy
 
     def damage(self, path: Path, at: int) -> None:
         """Change a byte of a file, as a bad disk or a person would."""
@@ -320,16 +333,17 @@ class SimDisk:
         self.medium = medium
         self.is_on = True
         self._operations_left: int | None = None
-        self._on_power_lost: Callable[[], None] = lambda: None
+        self.on_power_lost: Callable[[], None] = lambda: None
         self._threads: list[SimThread] = []
 
-    def lose_power_after(self, operations: int, on_power_lost: Callable[[], None]) -> None:
-        """Let the process die amid one of its next writes or syncs."""
-        self._operations_left, self._on_power_lost = operations, on_power_lost
+    def lose_power_after(self, operations: int) -> None:
+        """Let the process die amid one of its next writes or syncs; `on_power_lost` is told."""
+        self._operations_left = operations
 
     def stop(self, operations: int) -> None:
         """End the process: what is under way comes so far, at most."""
-        self.lose_power_after(operations, lambda: None)
+        self.lose_power_after(operations)
+        self.on_power_lost = lambda: None
         for thread in self._threads:
             thread.stop()
         self.is_on = False
@@ -343,7 +357,7 @@ class SimDisk:
         self._operations_left -= 1
         if self._operations_left < 0:
             self.is_on = False
-            self._on_power_lost()
+            self.on_power_lost()
             raise PowerLost
 
     def make_directory(self, path: Path) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class LogLimits:
     """The store's own measures; tests take smaller ones, so that everything happens soon."""
 
     segment_bytes: int = 32 << 20
@@ -28,4 +28,4 @@ class Limits:
     """Of a snapshot, sent to another member at once."""
 
 
-LIMITS = Limits()
+LOG_LIMITS = LogLimits()

@@ -14,7 +14,7 @@ from .core import snapshot
 from .core.snapshot import CorruptSnapshot, Head
 from .core.state import State
 from .disk import Disk, File
-from .limits import LIMITS, Limits
+from .limits import LOG_LIMITS, LogLimits
 
 SUFFIX = ".snap"
 IDLE_SHARE = 4
@@ -39,7 +39,7 @@ class SnapshotFile:
 class SnapshotFiles:
     """The snapshots of one member; normally one."""
 
-    def __init__(self, disk: Disk, directory: Path, limits: Limits = LIMITS) -> None:
+    def __init__(self, disk: Disk, directory: Path, limits: LogLimits = LOG_LIMITS) -> None:
         disk.make_directory(directory)
         self.disk = disk
         self.directory = directory

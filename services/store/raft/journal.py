@@ -13,7 +13,7 @@ from pathlib import Path
 from pybernetes.component.metrics import Histogram
 
 from ..disk import Disk
-from ..limits import LIMITS, Limits
+from ..limits import LOG_LIMITS, LogLimits
 from ..wal import CorruptLog, Kind, Record, Wal
 
 Entry = tuple[bytes, int, int]
@@ -33,7 +33,7 @@ class Journal:
         self,
         disk: Disk,
         directory: Path,
-        limits: Limits = LIMITS,
+        limits: LogLimits = LOG_LIMITS,
         *,
         first_index: int = FIRST_INDEX,
     ) -> None:

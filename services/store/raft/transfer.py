@@ -14,7 +14,7 @@ from pybernetes.component.logs import get_logger
 from ..core.snapshot import CorruptSnapshot, Head
 from ..core.state import State
 from ..disk import File
-from ..limits import LIMITS, Limits
+from ..limits import LOG_LIMITS, LogLimits
 from ..machine import Machine
 from ..snapshots import SnapshotFile, SnapshotFiles
 from .engine import Engine
@@ -44,7 +44,7 @@ class Transfers:
         files: SnapshotFiles,
         send: Send,
         on_installed: Callable[[], None],
-        limits: Limits = LIMITS,
+        limits: LogLimits = LOG_LIMITS,
     ) -> None:
         self._engine = engine
         self._journal = journal

@@ -103,7 +103,8 @@ def test_the_power_goes_amid_the_chosen_operation() -> None:
     disk = medium.mount()
     file = disk.create(FILE)
     disk.sync_directory(DIRECTORY)
-    disk.lose_power_after(2, lambda: lost.append(True))
+    disk.on_power_lost = lambda: lost.append(True)
+    disk.lose_power_after(2)
     file.write(b"first")
     file.sync()
     with pytest.raises(PowerLost):

@@ -1,0 +1,222 @@
+"""A cluster of members, what may befall them, and how clients reach them."""
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from pybernetes.testing.disk import Medium, PowerLost
+from pybernetes.testing.processes import Process
+from pybernetes.testing.tcp import Tcp, TcpLoop
+
+from .member import PEER_PORT, Life
+from .truth import Truth, Violation
+
+T = TypeVar("T")
+
+CLIENT_TIMEOUT_S = 7.0
+"""Longer than a member takes to say that it does not know."""
+
+LOOK_S = 0.05
+RECOVER_S = 30.0
+"""Once faults stop, the cluster works and agrees within this time."""
+
+
+class Unreachable(Exception):
+    """The request did not get there."""
+
+
+class Lost(Exception):
+    """No answer came: nobody knows what became of the request."""
+
+
+class Member:
+    """A member, alive or not; its disk stays."""
+
+    def __init__(self, name: str, medium: Medium) -> None:
+        self.name = name
+        self.medium = medium
+        self.process: Process | None = None
+        self.life: Life | None = None
+        self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def is_on(self) -> bool:
+        """Its process exists; perhaps it is only starting, or frozen."""
+        return self.process is not None
+
+
+class World:
+    """Everything that is simulated, and all that is drawn from one seed."""
+
+    def __init__(self, seed: str, size: int) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, TcpLoop)
+        self.loop = loop
+        self.seed = seed
+        self.names = [f"m{number}" for number in range(size)]
+        self.addresses = {name: f"{name}:{PEER_PORT}" for name in self.names}
+        self.lines: list[str] = []
+        self.violation: asyncio.Future[None] = loop.create_future()
+        self.tcp = loop.tcp = Tcp(self.draw("network"), loop)
+        self.members = {
+            name: Member(name, Medium(self.draw(f"disk of {name}"))) for name in self.names
+        }
+        mediums = {name: member.medium for name, member in self.members.items()}
+        self.truth = Truth(self.draw("checks"), mediums, self.tell, loop.now_s)
+        self._rng = self.draw("world")
+        self._ending: dict[asyncio.Task[None], None] = {}
+
+    def draw(self, what: str) -> random.Random:
+        """Return a generator of its own for something: others are not disturbed by it."""
+        return random.Random(f"{self.seed} {what}")
+
+    def tell(self, line: str) -> None:
+        """Add to the story."""
+        self.lines.append(f"{self.loop.now_s():10.6f} {line}")
+
+    # What may befall members.
+
+    def start(self, name: str, clock_s: float = 0.0) -> None:
+        """Start a member that is down."""
+        member = self.members[name]
+        assert not member.is_on, name
+        self.tell(f"start {name}")
+        member.process = Process(self.loop, name, started_s=clock_s)
+        member.gone = self.loop.create_future()
+        task = member.process.spawn(self._live(member, member.process))
+        task.add_done_callback(lambda ended: self._on_end(member, ended))
+
+    async def _live(self, member: Member, process: Process) -> None:
+        disk = member.medium.mount()
+        disk.on_power_lost = lambda: self._lose_power(member)
+        rng = random.Random(self._rng.getrandbits(64))
+        life = Life(member.name, self.addresses, disk, process, rng, self.truth)
+
+        def on_up() -> None:
+            member.life = life
+
+        await life.run(on_up)
+
+    def _on_end(self, member: Member, task: asyncio.Task[None]) -> None:
+        """A member ended; by itself only for a reason."""
+        if task.cancelled():
+            return
+        errors = list(_leaves(task.exception()))
+        violations = [error for error in errors if isinstance(error, Violation)]
+        others = [error for error in errors if not isinstance(error, PowerLost)]
+        if violations:
+            self._violate(violations[0])
+        elif others and all(isinstance(error, OSError) for error in others):
+            self.tell(f"{member.name} ended: {others[0]}")
+            self._end_soon(self.kill(member.name))
+        elif others:
+            self._violate(others[0])
+
+    def _violate(self, error: BaseException) -> None:
+        if not self.violation.done():
+            self.tell(f"VIOLATION: {error!r}")
+            self.violation.set_exception(error)
+
+    def _lose_power(self, member: Member) -> None:
+        """In the middle of whatever the member does."""
+        assert member.process is not None
+        member.process.freeze()
+        self.tcp.power_off(member.name)
+        self._end_soon(self.crash(member.name))
+
+    def _end_soon(self, work: Coroutine[Any, Any, None]) -> None:
+        task = self.loop.create_task(work)
+        self._ending[task] = None
+        task.add_done_callback(self._ending.pop)
+
+    async def kill(self, name: str) -> None:
+        """End a member as `kill -9` does: what it has written is there."""
+        await self._end(name, is_power_lost=False)
+
+    async def crash(self, name: str) -> None:
+        """Let a member's machine lose its power."""
+        await self._end(name, is_power_lost=True)
+
+    async def _end(self, name: str, *, is_power_lost: bool) -> None:
+        member = self.members[name]
+        process = member.process
+        if process is None:
+            return
+        self.tell(f"{'crash' if is_power_lost else 'kill'} {name}")
+        member.process, member.life = None, None
+        member.gone.set_result(None)
+        if is_power_lost:
+            self.tcp.power_off(name)
+            member.medium.crash()
+        else:
+            member.medium.kill()
+            self.tcp.close_all(name)
+        await process.kill()
+        if is_power_lost:
+            self.tcp.power_on(name)  # the machine is back, its member is not yet
+
+    # How clients reach them.
+
+    async def call(self, name: str, work: Callable[[Life], Coroutine[Any, Any, T]]) -> T:
+        """Ask a member for something; Unreachable for certain, Lost when nobody knows."""
+        member = self.members[name]
+        await asyncio.sleep(self._rng.expovariate(1_000))
+        process, life, gone = member.process, member.life, member.gone
+        if process is None or life is None:
+            raise Unreachable
+        task = process.spawn(work(life))
+        either: list[asyncio.Future[Any]] = [task, gone]
+        await asyncio.wait(either, timeout=CLIENT_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(self._rng.expovariate(1_000))
+        if not task.done() or member.process is not process:
+            raise Lost
+        return task.result()
+
+    # Afterwards.
+
+    async def recover(self) -> None:
+        """Mend everything; the cluster works again, and all members come to the same state."""
+        self.tell("mend everything")
+        self.tcp.heal()
+        while self._ending:
+            await asyncio.wait(list(self._ending))
+        for name, member in self.members.items():
+            member.medium.slowness, member.medium.capacity_bytes = 1.0, None
+            if member.process is None:
+                self.start(name)
+            else:
+                member.process.thaw()
+                member.process.run_clock_at(1.0)
+        deadline_s = self.loop.now_s() + RECOVER_S
+        while not self._agree():
+            await asyncio.sleep(LOOK_S)
+            if self.loop.now_s() > deadline_s:
+                self.truth.fail(f"no agreement after {RECOVER_S} s: {self._positions()}")
+        for name, member in self.members.items():
+            assert member.life is not None
+            self.truth.check_state(name, member.life.machine.state)
+
+    def _agree(self) -> bool:
+        lives = [member.life for member in self.members.values()]
+        indices = {life.node.engine.applied_index if life else 0 for life in lives}
+        is_led = any(life is not None and life.node.engine.may_read for life in lives)
+        return is_led and indices == {self.truth.index}
+
+    def _positions(self) -> dict[str, object]:
+        return {
+            name: (engine.term, engine.leader, engine.commit_index, engine.applied_index)
+            for name, member in self.members.items()
+            if member.life and (engine := member.life.node.engine)
+        }
+
+    async def close(self) -> None:
+        """End everything."""
+        for name in self.names:
+            await self.kill(name)
+
+
+def _leaves(error: BaseException | None) -> list[BaseException]:
+    if isinstance(error, BaseExceptionGroup):
+        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+    return [] if error is None else [error]
