@@ -30,6 +30,9 @@ HICCUP_SHARE = 0.01
 HICCUP_S = 0.03
 """A few take much longer."""
 
+DELAY_MAX_S = 3.0
+"""However slow the disk is."""
+
 
 class PowerLost(Exception):
     """The process is gone, or will be at once: its disk takes nothing more."""
@@ -166,7 +169,7 @@ class Medium:
     def draw_delay_s(self) -> float:
         """Say how long a piece of work takes."""
         mean_s = HICCUP_S if self.rng.random() < HICCUP_SHARE else DELAY_S
-        return self.rng.expovariate(1 / mean_s) * self.slowness
+        return min(DELAY_MAX_S, self.rng.expovariate(1 / mean_s) * self.slowness)
 
     def _every_inode(self) -> list[_Inode]:
         return [*self._names.values(), *self._durable_names.values()]
@@ -211,8 +214,11 @@ class Medium:
         """Return how much may still be written; None: any amount."""
         if self.capacity_bytes is None:
             return None
-        used = sum(len(inode.data) for inode in self._names.values())
-        return max(0, self.capacity_bytes - used)
+        return max(0, self.capacity_bytes - self.used_bytes())
+
+    def used_bytes(self) -> int:
+        """Return how much all files hold."""
+        return sum(len(inode.data) for inode in self._names.values())
 
 
 class SimFile:
@@ -336,7 +342,7 @@ class SimDisk:
         self.on_power_lost: Callable[[], None] = lambda: None
         self._threads: list[SimThread] = []
 
-    def lose_power_after(self, operations: int) -> None:
+    def lose_power_after(self, operations: int | None) -> None:
         """Let the process die amid one of its next writes or syncs; `on_power_lost` is told."""
         self._operations_left = operations
 

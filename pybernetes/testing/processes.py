@@ -17,6 +17,9 @@ from .loop import SimLoop
 
 T = TypeVar("T")
 
+LATE_S = 1e-6
+"""A timer is never early, however its time was rounded."""
+
 _EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 _NOBODY = Context()
@@ -90,6 +93,7 @@ class Process:
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
+            await asyncio.sleep(0)  # until `_forget` was called
         self.is_over = True
 
     def _forget(self, task: asyncio.Task[Any]) -> None:
@@ -160,7 +164,7 @@ class ProcessLoop(SimLoop):
     ) -> asyncio.TimerHandle:
         """Run a callback when the clock of its process shows a time."""
         process = _current.get() if context is None else context.get(_current)
-        when_s = when if process is None else process.true_s(when)
+        when_s = when if process is None else process.true_s(when) + LATE_S
         timer = _Later(when_s, callback, args, self, context)
         self._scheduled: Any
         heapq.heappush(self._scheduled, timer)

@@ -15,6 +15,13 @@ from typing import Protocol, TypeVar, cast
 T = TypeVar("T")
 
 
+class DiskFailed(Exception):
+    """The disk did not take a part of the log: nobody knows what it holds, so the process ends.
+
+    Not an OSError: nobody may take it for a connection that broke.
+    """
+
+
 class File(Protocol):
     """A file that is being written."""
 

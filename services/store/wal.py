@@ -13,8 +13,9 @@ from enum import IntEnum
 from itertools import pairwise
 from pathlib import Path
 from struct import Struct
+from typing import NoReturn
 
-from .disk import Disk, File
+from .disk import Disk, DiskFailed, File
 
 FORMAT = 1
 SUFFIX = ".wal"
@@ -108,20 +109,32 @@ class Wal:
 
     def begin(self, index: int, term: int, *more: Record) -> None:
         """Start the next segment: the log so far ended at (index, term). Durable on return."""
-        if self._file is not None:
-            self._file.sync()
-            self._file.close()
-        self._open(self._number + 1, 0)
-        start = segment_start(self._number, index, term)
-        self.append(b"".join(record.encode() for record in (start, *more)))
-        self._disk.sync_directory(self._directory)
+        try:
+            if self._file is not None:
+                self._file.sync()
+                self._file.close()
+            self._open(self._number + 1, 0)
+            start = segment_start(self._number, index, term)
+            self.append(b"".join(record.encode() for record in (start, *more)))
+            self._disk.sync_directory(self._directory)
+        except OSError as error:
+            self._fail(error)
 
     def append(self, data: bytes) -> None:
-        """Write encoded records. Durable on return; an error must end the process."""
-        assert self._file is not None
-        self._file.write(data)
-        self._file.sync()
+        """Write encoded records. Durable on return."""
+        if self._file is None:
+            raise DiskFailed("the log is closed")
+        try:
+            self._file.write(data)
+            self._file.sync()
+        except OSError as error:
+            self._fail(error)
         self.segment_bytes += len(data)
+
+    def _fail(self, error: OSError) -> NoReturn:
+        """Write nothing more: what follows on half a record could not be read again."""
+        self.close()
+        raise DiskFailed(f"{self._directory}: {error.strerror or error}") from error
 
     def delete_before(self, index: int) -> None:
         """Delete the oldest segments as long as the next one begins at or below an index."""

@@ -63,6 +63,7 @@ class Traffic:
     refused: list[bytes] = field(default_factory=list)
     """Values that were certainly not written."""
 
+    last_failure: str = ""
     written: int = 0
     read: int = 0
     failed: int = 0
@@ -104,12 +105,14 @@ class Client:
         while True:
             await asyncio.sleep(self._rng.expovariate(1 / THINK_S))
             (action,) = self._rng.choices(list(actions), list(actions.values()))
+            asked_s = self._world.loop.now_s()
             try:
                 await action()
-            except REFUSED:
-                self._traffic.failed += 1
-            except UNKNOWN:
-                self._traffic.unknown += 1
+            except (*REFUSED, *UNKNOWN) as error:
+                self._traffic.failed += isinstance(error, REFUSED)
+                self._traffic.unknown += isinstance(error, UNKNOWN)
+                what = f"{self._name} {action.__name__} since {asked_s:.3f}: {error!r}"
+                self._traffic.last_failure = what
 
     # What it asks.
 

@@ -168,7 +168,7 @@ class Truth:
     # Disks.
 
     def _check_durable(self, name: str, index: int) -> None:
-        if self._durable_term(name, index) is None:
+        if index > FIRST_INDEX and self._durable_term(name, index) is None:
             self.fail(f"{name} acknowledges entry {index}, which is not durable")
 
     def _check_majority(self, index: int, term: int) -> None:

@@ -3,11 +3,14 @@
 import asyncio
 import random
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any, TypeVar
 
 from pybernetes.testing.disk import Medium, PowerLost
 from pybernetes.testing.processes import Process
 from pybernetes.testing.tcp import Tcp, TcpLoop
+
+from services.store.disk import DiskFailed
 
 from .member import PEER_PORT, Life
 from .truth import Truth, Violation
@@ -18,8 +21,8 @@ CLIENT_TIMEOUT_S = 7.0
 """Longer than a member takes to say that it does not know."""
 
 LOOK_S = 0.05
-RECOVER_S = 30.0
-"""Once faults stop, the cluster works and agrees within this time."""
+RECOVER_S = 15.0
+"""Once faults stop, somebody leads within this time, and all agree once requests stop."""
 
 
 class Unreachable(Exception):
@@ -102,12 +105,12 @@ class World:
         """A member ended; by itself only for a reason."""
         if task.cancelled():
             return
-        errors = list(_leaves(task.exception()))
+        errors = list(leaves(task.exception()))
         violations = [error for error in errors if isinstance(error, Violation)]
         others = [error for error in errors if not isinstance(error, PowerLost)]
         if violations:
             self._violate(violations[0])
-        elif others and all(isinstance(error, OSError) for error in others):
+        elif others and all(isinstance(error, OSError | DiskFailed) for error in others):
             self.tell(f"{member.name} ended: {others[0]}")
             self._end_soon(self.kill(member.name))
         elif others:
@@ -126,9 +129,14 @@ class World:
         self._end_soon(self.crash(member.name))
 
     def _end_soon(self, work: Coroutine[Any, Any, None]) -> None:
-        task = self.loop.create_task(work)
+        task = self.loop.create_task(work, context=Context())  # not in the process that ends
         self._ending[task] = None
-        task.add_done_callback(self._ending.pop)
+        task.add_done_callback(self._ended, context=Context())
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        del self._ending[task]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._violate(error)
 
     async def kill(self, name: str) -> None:
         """End a member as `kill -9` does: what it has written is there."""
@@ -175,12 +183,15 @@ class World:
 
     # Afterwards.
 
-    async def recover(self) -> None:
-        """Mend everything; the cluster works again, and all members come to the same state."""
+    async def mend(self) -> None:
+        """End all faults; soon somebody leads."""
         self.tell("mend everything")
         self.tcp.heal()
+        for member in self.members.values():
+            if member.medium.mounted is not None:
+                member.medium.mounted.lose_power_after(None)
         while self._ending:
-            await asyncio.wait(list(self._ending))
+            await asyncio.sleep(LOOK_S)
         for name, member in self.members.items():
             member.medium.slowness, member.medium.capacity_bytes = 1.0, None
             if member.process is None:
@@ -188,20 +199,30 @@ class World:
             else:
                 member.process.thaw()
                 member.process.run_clock_at(1.0)
-        deadline_s = self.loop.now_s() + RECOVER_S
-        while not self._agree():
-            await asyncio.sleep(LOOK_S)
-            if self.loop.now_s() > deadline_s:
-                self.truth.fail(f"no agreement after {RECOVER_S} s: {self._positions()}")
+        await self._until(self._is_led, "leader")
+
+    async def agree(self) -> None:
+        """Nobody asks for anything any more: soon all members are in the same state."""
+        await self._until(self._is_level, "agreement")
         for name, member in self.members.items():
             assert member.life is not None
             self.truth.check_state(name, member.life.machine.state)
 
-    def _agree(self) -> bool:
+    async def _until(self, is_so: Callable[[], bool], what: str) -> None:
+        deadline_s = self.loop.now_s() + RECOVER_S
+        while not is_so():
+            await asyncio.sleep(LOOK_S)
+            if self.loop.now_s() > deadline_s:
+                self.truth.fail(f"no {what} after {RECOVER_S} s: {self._positions()}")
+
+    def _is_led(self) -> bool:
         lives = [member.life for member in self.members.values()]
-        indices = {life.node.engine.applied_index if life else 0 for life in lives}
-        is_led = any(life is not None and life.node.engine.may_read for life in lives)
-        return is_led and indices == {self.truth.index}
+        leaders = {life.node.engine.leader if life else None for life in lives}
+        return None not in leaders and len(leaders) == 1
+
+    def _is_level(self) -> bool:
+        lives = [member.life for member in self.members.values()]
+        return all(life and life.node.engine.applied_index == self.truth.index for life in lives)
 
     def _positions(self) -> dict[str, object]:
         return {
@@ -216,7 +237,8 @@ class World:
             await self.kill(name)
 
 
-def _leaves(error: BaseException | None) -> list[BaseException]:
+def leaves(error: BaseException | None) -> list[BaseException]:
+    """Return the errors of a group, of groups within it too."""
     if isinstance(error, BaseExceptionGroup):
-        return [leaf for inner in error.exceptions for leaf in _leaves(inner)]
+        return [leaf for inner in error.exceptions for leaf in leaves(inner)]
     return [] if error is None else [error]

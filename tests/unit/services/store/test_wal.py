@@ -1,8 +1,10 @@
+import random
 from pathlib import Path
 
 import pytest
 
-from services.store.disk import SystemDisk
+from pybernetes.testing.disk import Medium
+from services.store.disk import DiskFailed, SystemDisk
 from services.store.wal import CorruptLog, Kind, Record, Wal
 
 ENTRIES = [Record(Kind.ENTRY, index, 1, bytes([index]) * 700) for index in range(2, 12)]
@@ -98,6 +100,25 @@ def test_only_whole_segments_below_the_border_are_deleted(tmp_path: Path) -> Non
     wal.close()
     assert len(list(tmp_path.glob("*.wal"))) == 2
     assert [record.index for record in replayed(tmp_path)] == [12]
+
+
+def test_after_a_failed_write_nothing_more_is_written() -> None:
+    medium = Medium(random.Random(1))
+    directory = Path("/wal")
+    wal = Wal(medium.mount(), directory)
+    assert not wal.replay(lambda record: None)
+    wal.begin(1, 0)
+    wal.append(ENTRIES[0].encode())
+    medium.capacity_bytes = medium.used_bytes() + 100
+    with pytest.raises(DiskFailed, match="No space left"):
+        wal.append(ENTRIES[1].encode())
+    medium.capacity_bytes = None
+    with pytest.raises(DiskFailed, match="closed"):
+        wal.append(ENTRIES[1].encode())
+    medium.kill()
+    found: list[Record] = []
+    assert Wal(medium.mount(), directory).replay(found.append)
+    assert found[1:] == ENTRIES[:1]
 
 
 def test_a_segment_without_its_first_record_never_was(tmp_path: Path) -> None:
