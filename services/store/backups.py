@@ -146,7 +146,7 @@ async def restore(path: Path, wanted: Restore) -> int:
         # Without alarms: they are about members that are no more.
         begun = State(mvcc, state.leases, auth=state.auth, members=Members(members))
         await files.write(begun, RESTORED_INDEX, RESTORED_TERM)
-        write_owner(directory, owner)
+        write_owner(disk, directory, owner)
     scratch.rename(target)
     disk.sync_directory(target.parent)
     return cluster

@@ -60,14 +60,15 @@ async def identify(
 
     Raises WrongDirectory or CannotJoin.
     """
-    owner = read_owner(directory, config.name)
+    disk = files.disk
+    owner = read_owner(disk, directory, config.name)
     if owner is not None:
         met: tuple[Member, ...] = ()
         if files.newest is None:
             met = (await _ask(config, tls)).members  # it was stopped before it had learned anything
         return owner, met
     is_used = files.newest is not None and files.newest.index > FIRST_INDEX
-    if is_used or any((directory / "wal").glob("*")):
+    if is_used or disk.files(directory / "wal", ""):
         raise WrongDirectory(f"{directory}: it has data, but member.json is missing")
     scheme = "https" if tls else "http"
     addresses = config.members()
@@ -95,7 +96,7 @@ async def identify(
         ours = found
         log.info("joining", cluster=f"{cluster:x}", member=f"{ours.id:x}")
     owner = Owner(FORMAT, f"{cluster:x}", member_name(ours.id), config.name)
-    write_owner(directory, owner)
+    write_owner(disk, directory, owner)
     return owner, met
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from .disk import SystemDisk
+from .disk import Disk
 
 FORMAT = 2
 """Raise it when an older version of the store could not read what we write."""
@@ -45,13 +45,13 @@ def locked_directory(path: Path) -> Iterator[Path]:
         os.close(fd)
 
 
-def read_owner(path: Path, name: str) -> Owner | None:
+def read_owner(disk: Disk, path: Path, name: str) -> Owner | None:
     """Return whose directory it is; None for a new one. Raises WrongDirectory for another's."""
     file = path / FILE
-    if not file.exists():
+    if file not in disk.files(path, FILE):
         return None
     try:
-        found = msgspec.json.decode(file.read_bytes())
+        found = msgspec.json.decode(disk.read(file))
         if isinstance(found, dict) and found.get("format") != FORMAT:
             raise WrongDirectory(
                 f"{file}: written in format {found.get('format')}; this version of the store reads"
@@ -73,17 +73,14 @@ def read_owner(path: Path, name: str) -> Owner | None:
     return owner
 
 
-def write_owner(path: Path, owner: Owner) -> None:
-    """Say whose directory it is, durably."""
-    write_durably(path / FILE, msgspec.json.encode(owner))
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    """Write a file that is there whole, or not at all."""
-    scratch = path.with_name(path.name + ".new")
-    with scratch.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    scratch.replace(path)
-    SystemDisk().sync_directory(path.parent)
+def write_owner(disk: Disk, path: Path, owner: Owner) -> None:
+    """Say whose directory it is, durably: the file is there whole, or as it was."""
+    scratch = path / f"{FILE}.new"
+    file = disk.create(scratch)
+    try:
+        file.write(msgspec.json.encode(owner))
+        file.sync()
+    finally:
+        file.close()
+    disk.replace(scratch, path / FILE)
+    disk.sync_directory(path)

@@ -197,6 +197,8 @@ class SystemDisk:
 
     def files(self, directory: Path, suffix: str) -> list[Path]:
         """Return the files whose names end so, in order of their names."""
+        if not directory.exists():
+            return []
         return sorted(path for path in directory.iterdir() if path.name.endswith(suffix))
 
     def read(self, path: Path, offset: int = 0, size: int = -1) -> bytes:

@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import pairwise
+from itertools import islice, pairwise
 from pathlib import Path
 from struct import Struct
 from typing import NoReturn
@@ -89,7 +89,7 @@ class Wal:
         """
         disk = self._disk
         segments = disk.files(self._directory, SUFFIX)
-        if segments and not any(records(disk.read(segments[-1]), segments[-1], is_last=True)):
+        if segments and not _is_begun(disk.read(segments[-1]), segments[-1]):
             disk.unlink(segments.pop())  # a crash just as the segment was made
         numbers = [int(path.stem) for path in segments]
         if numbers and numbers != list(range(numbers[0], numbers[0] + len(numbers))):
@@ -107,15 +107,18 @@ class Wal:
             self._open(numbers[-1], size)
         return bool(segments)
 
-    def begin(self, index: int, term: int, *more: Record) -> None:
-        """Start the next segment: the log so far ended at (index, term). Durable on return."""
+    def begin(self, index: int, term: int, vote: Record) -> None:
+        """Start the next segment: the log so far ended at (index, term). Durable on return.
+
+        Every segment begins with the newest vote: those before it will be deleted.
+        """
         try:
             if self._file is not None:
                 self._file.sync()
                 self._file.close()
             self._open(self._number + 1, 0)
             start = segment_start(self._number, index, term)
-            self.append(b"".join(record.encode() for record in (start, *more)))
+            self.append(b"".join(record.encode() for record in (start, vote)))
             self._disk.sync_directory(self._directory)
         except OSError as error:
             self._fail(error)
@@ -188,6 +191,11 @@ def records(data: bytes, path: Path, *, is_last: bool) -> Iterator[tuple[Record,
         at = end
     if at < len(data) and not is_last:
         raise _corrupt(path, at, "a record is cut off, and later segments exist")
+
+
+def _is_begun(data: bytes, path: Path) -> bool:
+    """Say whether a segment holds at least what every segment begins with."""
+    return len(list(islice(records(data, path, is_last=True), 2))) == 2
 
 
 def _has_unwritten_sector(data: bytes, at: int) -> bool:

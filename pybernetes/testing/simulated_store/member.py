@@ -2,31 +2,22 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
 from pybernetes.testing.disk import SimDisk
 from pybernetes.testing.processes import Process
-from services.store.core.check import Limits
-from services.store.core.compaction import KeepAll
-from services.store.core.snapshot import Head
-from services.store.core.state import Applied, State
-from services.store.duties import Duties
+from services.store.config import Config
+from services.store.core.state import State
 from services.store.limits import LogLimits
-from services.store.machine import Machine
-from services.store.raft.journal import FIRST_INDEX, Entry, Journal
+from services.store.raft.journal import Entry
 from services.store.raft.messages import Message
-from services.store.raft.node import Node
 from services.store.raft.peers import Peers
-from services.store.raft.transfer import Transfers
-from services.store.snapshots import SnapshotFiles
-from services.store.store import Cluster, Store
-from services.store.watching import Hub
+from services.store.replica import Replica, open_replica
 
 DATA = Path("/data")
-PEER_PORT = 2380
 
 LOG_LIMITS = LogLimits(
     segment_bytes=4_000,
@@ -38,122 +29,97 @@ LOG_LIMITS = LogLimits(
 )
 """So small that segments, snapshots and transfers come all the time."""
 
+PROGRESS_S = 0.5
+
 
 class Observer(Protocol):
-    """Who is told what a member does, as it does it."""
+    """Who is told what a member does, as it does it. In Raft, members go by their IDs."""
 
-    def on_leader(self, name: str, term: int) -> None:
+    def on_leader(self, id: str, term: int) -> None:
         """It leads a term."""
 
-    def on_send(self, name: str, peer: str, message: Message) -> None:
+    def on_send(self, id: str, peer: str, message: Message) -> None:
         """It tells another something."""
 
-    def on_applied(self, name: str, entries: list[Entry], state: State) -> None:
+    def on_applied(self, id: str, entries: list[Entry], state: State) -> None:
         """It applied these entries, and has this state."""
 
-    def on_installed(self, name: str, index: int, state: State) -> None:
+    def on_installed(self, id: str, index: int, state: State) -> None:
         """It went on from a snapshot."""
-
-
-class _ObservedNode(Node[Applied]):
-    """A node that is watched."""
-
-    observer: Observer
-    journal: Journal
-
-    def on_leader(self) -> None:
-        """Lead, follow another, or wait."""
-        if self.engine.is_leader:
-            self.observer.on_leader(self.name, self.engine.term)
-        super().on_leader()
-
-    def _apply(self) -> None:
-        before = self.engine.applied_index
-        super()._apply()
-        count = self.engine.applied_index - before
-        if count > 0:
-            entries = self.journal.entries(before + 1, count)
-            self.observer.on_applied(self.name, entries, self._state())
-
-    def skip(self) -> None:
-        """A snapshot took us further."""
-        self.observer.on_installed(self.name, self.engine.applied_index, self._state())
-        super().skip()
-
-    def _state(self) -> State:
-        assert isinstance(self._machine, Machine)
-        return self._machine.state
-
-
-class _ObservedPeers(Peers):
-    """Peers that are overheard."""
-
-    observer: Observer
-
-    def send(self, peer: str, message: Message) -> bool:
-        """Send if connected."""
-        self.observer.on_send(self._name, peer, message)
-        return super().send(peer, message)
 
 
 class Life:
     """One life of a member, from its start until it is killed."""
 
-    def __init__(
-        self,
-        name: str,
-        members: Mapping[str, str],
-        disk: SimDisk,
-        process: Process,
-        rng: random.Random,
-        observer: Observer,
-    ) -> None:
-        cluster = Cluster(name, dict(members), "http", f"{name}:2379")
-        files = SnapshotFiles(disk, DATA / "snapshots", LOG_LIMITS)
-        head, state = files.load() or (Head(FIRST_INDEX, 0, 0, 0, ()), State())
-        self.journal = Journal(disk, DATA / "wal", LOG_LIMITS)
-        self.journal.begin_at(head.index, head.term)
-        self.machine = Machine(state)
-        self.peers = _ObservedPeers(name, members, cluster.id, None)
-        self.peers.observer = observer
-        self.node = _ObservedNode(
-            name,
-            self.peers,
-            tuple(other for other in members if other != name),
-            self.journal,
-            self.machine,
-            process,
-            rng=rng,
-            applied=head.index,
-        )
-        self.node.observer, self.node.journal = observer, self.journal
-        self._transfers = Transfers(
-            self.node.engine,
-            self.journal,
-            self.machine,
-            files,
-            self.peers.send,
-            self.node.skip,
-            LOG_LIMITS,
-        )
-        self.node.snapshots = self._transfers
-        self.store = Store(cluster, self.node, self.machine, DATA, Limits())
-        self.hub = Hub(self.store)
-        self._listen = members[name]
+    def __init__(self, replica: Replica, observer: Observer) -> None:
+        self.replica = replica
+        self.node = replica.node
+        self.store = replica.store
+        self.hub = replica.hub
+        self._observer = observer
+        self._observe()
+
+    def _observe(self) -> None:
+        """See leaders, entries and snapshots as they come."""
+        node, observer = self.node, self._observer
+        on_leader, apply, skip = node.on_leader, node._apply, node.skip
+
+        def observed_leader() -> None:
+            if node.engine.is_leader:
+                observer.on_leader(node.name, node.engine.term)
+            on_leader()
+
+        def observed_apply() -> None:
+            before = node.engine.applied_index
+            apply()
+            count = node.engine.applied_index - before
+            if count > 0:
+                entries = self.replica.journal.entries(before + 1, count)
+                observer.on_applied(node.name, entries, self.replica.machine.state)
+
+        def observed_skip() -> None:
+            state = self.replica.machine.state
+            observer.on_installed(node.name, node.engine.applied_index, state)
+            skip()
+
+        node.on_leader = observed_leader  # type: ignore[method-assign]
+        node._apply = observed_apply  # type: ignore[method-assign]
+        node.skip = observed_skip  # type: ignore[method-assign]
 
     async def run(self, on_up: Callable[[], None]) -> None:
         """Be a member, until something goes wrong."""
         with ExitStack() as resources:
             async with asyncio.TaskGroup() as tasks:
-                resources.callback(await self.peers.start(self._listen, self.node, tasks))
-                node = self.node
-                for work in (
-                    self.journal.run(),
-                    self.machine.run(),
-                    node.run(),
-                    node.run_clock(),
-                    self._transfers.run(),
-                    Duties(self.store, KeepAll()).run(),
-                ):
-                    tasks.create_task(work)
+                resources.callback(await self.replica.start(tasks))
+                tasks.create_task(self._notify_progress())
                 on_up()
+
+    async def _notify_progress(self) -> None:
+        while True:
+            await asyncio.sleep(PROGRESS_S)
+            self.hub.notify_progress()
+
+
+async def live(
+    config: Config,
+    disk: SimDisk,
+    process: Process,
+    rng: random.Random,
+    observer: Observer,
+    on_up: Callable[[Life], None],
+) -> None:
+    """Start a member and be it, until something goes wrong."""
+
+    class Overheard(Peers):
+        """Its connections, overheard."""
+
+        def send(self, peer: str, message: Message) -> bool:
+            """Send if connected."""
+            observer.on_send(self._id, peer, message)
+            return super().send(peer, message)
+
+    replica = await open_replica(
+        config, DATA, disk, None, process, rng, limits=LOG_LIMITS, peers=Overheard
+    )
+    life = Life(replica, observer)
+    await life.run(lambda: on_up(life))

@@ -1,8 +1,13 @@
 """One run: a cluster, its clients and its misfortunes, all from one seed."""
 
 import asyncio
+import logging
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+import structlog
 
 from pybernetes.testing.tcp import TcpLoop
 
@@ -50,11 +55,22 @@ class Failed(AssertionError):
 def run(seed: int, *, faults_s: float = FAULTS_S) -> Outcome:
     """Let a cluster live through what a seed brings; Failed when something was wrong."""
     story: list[str] = []
-    with asyncio.Runner(loop_factory=TcpLoop) as runner:
+    with _silence(), asyncio.Runner(loop_factory=TcpLoop) as runner:
         try:
             return runner.run(_run(seed, faults_s, story))
         except Exception as error:
             raise Failed(seed, error, story) from error
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """The story tells what the logs of all members would."""
+    before = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 async def _run(seed: int, faults_s: float, story: list[str]) -> Outcome:

@@ -16,11 +16,13 @@ import msgspec
 from pybernetes.testing.disk import Medium, SimDisk
 from services.store.core.command import LeaseExpire, decode
 from services.store.core.key_value import KeyValue
+from services.store.core.members import Member
 from services.store.core.mvcc import ALL_FROM, FIRST_REVISION
 from services.store.core.state import State
 from services.store.raft.journal import FIRST_INDEX, Entry, Journal
+from services.store.raft.membership import CHANGE, Batch, member_name
+from services.store.raft.membership import decode as decode_change
 from services.store.raft.messages import Ack, Append, Heard, Message, RequestVote, Vote
-from services.store.raft.node import Batch
 from services.store.snapshots import SnapshotFiles
 
 from .member import DATA, LOG_LIMITS
@@ -32,6 +34,10 @@ DISK_SHARE = 0.02
 """How often the disks are looked at: what would be left of a log if the power went now."""
 
 
+REGULAR = b"\0"
+"""The mark of an entry with commands."""
+
+
 class Violation(AssertionError):
     """Something was wrong that must never be."""
 
@@ -41,10 +47,13 @@ class Truth:
     """All that happened."""
 
     rng: random.Random
-    mediums: dict[str, Medium]
+    medium_of: Callable[[str], Medium]
+    name_of: Callable[[str], str]
     story: Callable[[str], None]
     now_s: Callable[[], float]
-    state: State = field(default_factory=State)
+    state: State
+    """As it is after all of it, with its whole history."""
+
     entries: list[tuple[int, int]] = field(default_factory=list)
     """Term and checksum of each committed entry, from the first one on."""
 
@@ -60,6 +69,7 @@ class Truth:
     traffic: int = 0
     """A checksum of every message."""
 
+    _voters_before: tuple[Member, ...] = ()
     _leaders: dict[int, str] = field(default_factory=dict)
     _votes: dict[tuple[str, int], str] = field(default_factory=dict)
     _terms: dict[str, int] = field(default_factory=dict)
@@ -83,32 +93,36 @@ class Truth:
 
     # What members tell.
 
-    def on_leader(self, name: str, term: int) -> None:
+    def on_leader(self, id: str, term: int) -> None:
         """I3: a term has one leader."""
-        known = self._leaders.setdefault(term, name)
-        self.story(f"{name} leads term {term}")
-        if known != name:
-            self.fail(f"I3: {known} and {name} lead term {term}")
+        known = self._leaders.setdefault(term, id)
+        self.story(f"{self.name_of(id)} leads term {term}")
+        if known != id:
+            self.fail(f"I3: {self.name_of(known)} and {self.name_of(id)} lead term {term}")
 
-    def on_send(self, name: str, peer: str, message: Message) -> None:
+    def on_send(self, id: str, peer: str, message: Message) -> None:
         """Terms only grow and a vote is given once, whatever crashes; acks tell of the durable."""
-        self.traffic = zlib.crc32(repr((name, peer, message)).encode(), self.traffic)
+        self.traffic = zlib.crc32(repr((id, peer, message)).encode(), self.traffic)
         if isinstance(message, RequestVote | Vote) and message.is_trial:
             return
+        name = self.name_of(id)
         if isinstance(message, Append | Ack | Heard | RequestVote | Vote):
-            if message.term < self._terms.get(name, 0):
-                self.fail(f"{name} goes back from term {self._terms[name]} to {message.term}")
-            self._terms[name] = message.term
+            if message.term < self._terms.get(id, 0):
+                self.fail(f"{name} goes back from term {self._terms[id]} to {message.term}")
+            self._terms[id] = message.term
         if isinstance(message, RequestVote | Vote):
-            choice = name if isinstance(message, RequestVote) else peer
-            before = self._votes.setdefault((name, message.term), choice)
+            choice = id if isinstance(message, RequestVote) else peer
+            before = self._votes.setdefault((id, message.term), choice)
             if before != choice:
                 self.fail(f"{name} votes for {before} and {choice} in term {message.term}")
         if isinstance(message, Ack) and message.is_success and self.rng.random() < DISK_SHARE:
-            self._check_durable(name, message.next_index - 1)
+            index = message.next_index - 1
+            if index > FIRST_INDEX and self._durable_term(id, index) is None:
+                self.fail(f"{name} acknowledges entry {index}, which is not durable")
 
-    def on_applied(self, name: str, entries: list[Entry], state: State) -> None:
+    def on_applied(self, id: str, entries: list[Entry], state: State) -> None:
         """I10: all members apply the same entries, and come to the same state."""
+        name = self.name_of(id)
         for command, index, term in entries:
             entry = term, zlib.crc32(command)
             if index <= self.index:
@@ -118,31 +132,36 @@ class Truth:
                 continue
             if index > self.index + 1:
                 self.fail(f"{name} applies entry {index} after {self.index}")
-            self.entries.append(entry)
-            self._apply(command)
             if self.rng.random() < DISK_SHARE:
                 self._check_majority(index, term)
+            self.entries.append(entry)
+            self._apply(command)
         if entries[-1][1] == self.index and self.rng.random() < DIGEST_SHARE:
-            self.check_state(name, state)
+            self.check_state(id, state)
 
-    def on_installed(self, name: str, index: int, state: State) -> None:
+    def on_installed(self, id: str, index: int, state: State) -> None:
         """A snapshot is of entries that were committed."""
+        name = self.name_of(id)
         self.story(f"{name} installed a snapshot of entry {index}")
         if index > self.index:
             self.fail(f"{name} has a snapshot of entry {index}, which nobody applied")
         if index == self.index:
-            self.check_state(name, state)
+            self.check_state(id, state)
 
-    def check_state(self, name: str, state: State) -> None:
+    def check_state(self, id: str, state: State) -> None:
         """I10: a member that is as far as any has the true state."""
         if digest(state) != digest(self.state, state.mvcc.compact_revision):
-            self.fail(f"I10: the state of {name} at entry {self.index} differs")
+            self.fail(f"I10: the state of {self.name_of(id)} at entry {self.index} differs")
 
     def _apply(self, command: bytes) -> None:
-        if command[:1] != b"\0":
-            return
-        batch = self._decoder.decode(memoryview(command)[1:])
         mvcc = self.state.mvcc
+        if command[:1] == REGULAR:
+            batch = self._decoder.decode(memoryview(command)[1:])
+        elif command[:1] == CHANGE:
+            batch = decode_change(command).batch
+        else:
+            return
+        voters = self.state.members.voters()
         for _, _, item in batch.items:
             before = mvcc.revision
             operation = decode(item)
@@ -151,6 +170,8 @@ class Truth:
                 self._check_expired(operation)
             for record in mvcc.since(before + 1):
                 self._note(record)
+        if self.state.members.voters() != voters:
+            self._voters_before = voters
 
     def _note(self, record: KeyValue) -> None:
         revision = record.mod_revision
@@ -167,18 +188,20 @@ class Truth:
 
     # Disks.
 
-    def _check_durable(self, name: str, index: int) -> None:
-        if index > FIRST_INDEX and self._durable_term(name, index) is None:
-            self.fail(f"{name} acknowledges entry {index}, which is not durable")
-
     def _check_majority(self, index: int, term: int) -> None:
-        having = [name for name in self.mediums if self._durable_term(name, index) == term]
-        if len(having) <= len(self.mediums) // 2:
-            self.fail(f"entry {index} of term {term} is committed, but only durable on {having}")
+        """A committed entry is on most disks, of those who count now or did until lately."""
+        having = []
+        for voters in (self.state.members.voters(), self._voters_before):
+            ids = [member_name(voter.id) for voter in voters]
+            having = [id for id in ids if self._durable_term(id, index) == term]
+            if len(having) > len(ids) // 2:
+                return
+        names = [self.name_of(id) for id in having]
+        self.fail(f"entry {index} of term {term} is committed, but only durable on {names}")
 
-    def _durable_term(self, name: str, index: int) -> int | None:
+    def _durable_term(self, id: str, index: int) -> int | None:
         """Return the term of an entry, as it would be found if the power went now."""
-        disk: SimDisk = self.mediums[name].worst().mount()
+        disk: SimDisk = self.medium_of(id).worst().mount()
         newest = SnapshotFiles(disk, DATA / "snapshots", LOG_LIMITS).newest
         term = Journal(disk, DATA / "wal", LOG_LIMITS).term_at(index)
         if term is None and newest is not None and newest.index >= index > FIRST_INDEX:

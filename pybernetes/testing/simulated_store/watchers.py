@@ -57,7 +57,6 @@ class WatchingClient:
 
     async def _serve(self, life: Life, arrived: asyncio.Queue[bytes]) -> None:
         """At the member: what its servicer does."""
-
         is_writing = False
 
         def send_now(message: bytes) -> bool:

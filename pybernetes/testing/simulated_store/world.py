@@ -9,10 +9,14 @@ from typing import Any, TypeVar
 from pybernetes.testing.disk import Medium, PowerLost
 from pybernetes.testing.processes import Process
 from pybernetes.testing.tcp import Tcp, TcpLoop
-
+from services.store.bootstrap import cluster_id, first_members
+from services.store.config import Config
+from services.store.core.members import Members
+from services.store.core.state import State
 from services.store.disk import DiskFailed
+from services.store.raft.membership import member_name
 
-from .member import PEER_PORT, Life
+from .member import DATA, Life, live
 from .truth import Truth, Violation
 
 T = TypeVar("T")
@@ -39,6 +43,7 @@ class Member:
     def __init__(self, name: str, medium: Medium) -> None:
         self.name = name
         self.medium = medium
+        self.id = ""
         self.process: Process | None = None
         self.life: Life | None = None
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -58,17 +63,29 @@ class World:
         self.loop = loop
         self.seed = seed
         self.names = [f"m{number}" for number in range(size)]
-        self.addresses = {name: f"{name}:{PEER_PORT}" for name in self.names}
         self.lines: list[str] = []
         self.violation: asyncio.Future[None] = loop.create_future()
         self.tcp = loop.tcp = Tcp(self.draw("network"), loop)
         self.members = {
             name: Member(name, Medium(self.draw(f"disk of {name}"))) for name in self.names
         }
-        mediums = {name: member.medium for name, member in self.members.items()}
-        self.truth = Truth(self.draw("checks"), mediums, self.tell, loop.now_s)
+        addresses = {name: _peer_address(name) for name in self.names}
+        first = first_members(cluster_id(addresses, ""), addresses, "http")
+        self._name_of = {member_name(member.id): member.name for member in first}
+        self.truth = Truth(
+            self.draw("checks"),
+            lambda id: self.members[self.name_of(id)].medium,
+            self.name_of,
+            self.tell,
+            loop.now_s,
+            State(members=Members(first)),
+        )
         self._rng = self.draw("world")
         self._ending: dict[asyncio.Task[None], None] = {}
+
+    def name_of(self, id: str) -> str:
+        """Return what a member is called whom Raft calls by its ID."""
+        return self._name_of[id]
 
     def draw(self, what: str) -> random.Random:
         """Return a generator of its own for something: others are not disturbed by it."""
@@ -94,12 +111,22 @@ class World:
         disk = member.medium.mount()
         disk.on_power_lost = lambda: self._lose_power(member)
         rng = random.Random(self._rng.getrandbits(64))
-        life = Life(member.name, self.addresses, disk, process, rng, self.truth)
 
-        def on_up() -> None:
+        def on_up(life: Life) -> None:
             member.life = life
+            member.id = life.node.name
 
-        await life.run(on_up)
+        await live(self.config(member.name), disk, process, rng, self.truth, on_up)
+
+    def config(self, name: str) -> Config:
+        """Return the settings of a member."""
+        return Config(
+            name=name,
+            listen=f"{name}:2379",
+            peer_listen=_peer_address(name),
+            initial_cluster=tuple(f"{it}={_peer_address(it)}" for it in self.names),
+            data_dir=DATA,
+        )
 
     def _on_end(self, member: Member, task: asyncio.Task[None]) -> None:
         """A member ended; by itself only for a reason."""
@@ -190,8 +217,7 @@ class World:
         for member in self.members.values():
             if member.medium.mounted is not None:
                 member.medium.mounted.lose_power_after(None)
-        while self._ending:
-            await asyncio.sleep(LOOK_S)
+        await self._until(lambda: not self._ending, "end of those that die")
         for name, member in self.members.items():
             member.medium.slowness, member.medium.capacity_bytes = 1.0, None
             if member.process is None:
@@ -204,9 +230,9 @@ class World:
     async def agree(self) -> None:
         """Nobody asks for anything any more: soon all members are in the same state."""
         await self._until(self._is_level, "agreement")
-        for name, member in self.members.items():
+        for member in self.members.values():
             assert member.life is not None
-            self.truth.check_state(name, member.life.machine.state)
+            self.truth.check_state(member.id, member.life.replica.machine.state)
 
     async def _until(self, is_so: Callable[[], bool], what: str) -> None:
         deadline_s = self.loop.now_s() + RECOVER_S
@@ -235,6 +261,10 @@ class World:
         """End everything."""
         for name in self.names:
             await self.kill(name)
+
+
+def _peer_address(name: str) -> str:
+    return f"{name}:2380"
 
 
 def leaves(error: BaseException | None) -> list[BaseException]:

@@ -55,7 +55,7 @@ class Journal:
         self._truncations = 0
         if not self._wal.replay(self._replay):
             self._entries = [(b"", first_index, 0)]
-            self._wal.begin(first_index, 0)
+            self._wal.begin(first_index, 0, self._vote_written)
         self.synced_index = self.last_index
 
     def _replay(self, record: Record) -> None:

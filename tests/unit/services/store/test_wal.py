@@ -8,12 +8,13 @@ from services.store.disk import DiskFailed, SystemDisk
 from services.store.wal import CorruptLog, Kind, Record, Wal
 
 ENTRIES = [Record(Kind.ENTRY, index, 1, bytes([index]) * 700) for index in range(2, 12)]
+VOTE = Record(Kind.VOTE, 0, 1, b"m1")
 
 
 def written(directory: Path) -> Path:
     wal = Wal(SystemDisk(), directory)
     assert not wal.replay(lambda record: None)
-    wal.begin(1, 0)
+    wal.begin(1, 0, VOTE)
     for entry in ENTRIES:
         wal.append(entry.encode())
     wal.close()
@@ -70,7 +71,7 @@ def test_a_torn_record_before_another_segment_is_refused(tmp_path: Path) -> None
     path = written(tmp_path)
     wal = Wal(SystemDisk(), tmp_path)
     wal.replay(lambda record: None)
-    wal.begin(11, 1)
+    wal.begin(11, 1, VOTE)
     wal.close()
     path.write_bytes(path.read_bytes()[:-5])
     with pytest.raises(CorruptLog, match="later segments exist"):
@@ -81,8 +82,8 @@ def test_a_missing_segment_is_refused(tmp_path: Path) -> None:
     path = written(tmp_path)
     wal = Wal(SystemDisk(), tmp_path)
     wal.replay(lambda record: None)
-    wal.begin(11, 1)
-    wal.begin(11, 1)
+    wal.begin(11, 1, VOTE)
+    wal.begin(11, 1, VOTE)
     wal.close()
     (tmp_path / f"{int(path.stem) + 1:016d}.wal").unlink()
     with pytest.raises(CorruptLog, match="segments are missing"):
@@ -93,9 +94,9 @@ def test_only_whole_segments_below_the_border_are_deleted(tmp_path: Path) -> Non
     written(tmp_path)
     wal = Wal(SystemDisk(), tmp_path)
     wal.replay(lambda record: None)
-    wal.begin(11, 1)
+    wal.begin(11, 1, VOTE)
     wal.append(Record(Kind.ENTRY, 12, 1, b"x").encode())
-    wal.begin(12, 1)
+    wal.begin(12, 1, VOTE)
     wal.delete_before(11)
     wal.close()
     assert len(list(tmp_path.glob("*.wal"))) == 2
@@ -107,7 +108,7 @@ def test_after_a_failed_write_nothing_more_is_written() -> None:
     directory = Path("/wal")
     wal = Wal(medium.mount(), directory)
     assert not wal.replay(lambda record: None)
-    wal.begin(1, 0)
+    wal.begin(1, 0, VOTE)
     wal.append(ENTRIES[0].encode())
     medium.capacity_bytes = medium.used_bytes() + 100
     with pytest.raises(DiskFailed, match="No space left"):
@@ -118,10 +119,17 @@ def test_after_a_failed_write_nothing_more_is_written() -> None:
     medium.kill()
     found: list[Record] = []
     assert Wal(medium.mount(), directory).replay(found.append)
-    assert found[1:] == ENTRIES[:1]
+    assert found[2:] == ENTRIES[:1]
 
 
-def test_a_segment_without_its_first_record_never_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kept", [0, 2, 35, 60])
+def test_a_segment_without_all_that_it_begins_with_never_was(tmp_path: Path, kept: int) -> None:
     written(tmp_path)
-    (tmp_path / f"{2:016d}.wal").write_bytes(b"\x01\x02")
+    wal = Wal(SystemDisk(), tmp_path)
+    wal.replay(lambda record: None)
+    wal.begin(11, 1, VOTE)
+    wal.close()
+    path = tmp_path / f"{2:016d}.wal"
+    path.write_bytes(path.read_bytes()[:kept])
     assert replayed(tmp_path) == ENTRIES
+    assert not path.exists()
