@@ -22,6 +22,8 @@ CATCH_ALL_ALLOWED = {
     "pybernetes/transport/server_call.py": "one call's handler: the error becomes its status",
     "pybernetes/transport/stream_calls.py": "a caller's iterator: the error becomes the status",
     "pybernetes/transport/http2.py": "one stream: its handler must not take the connection along",
+    "pybernetes/testing/disk.py": "work in a thread: the error goes to whoever waits",
+    "pybernetes/testing/simulated_store/run.py": "a failed run: it is told with its seed and story",
     "services/controller/shell.py": "one key's sync",
     "services/nodeagent/pod_worker.py": "one pod's sync",
     "services/apiserver/http/server.py": "the HTTP boundary",
