@@ -24,7 +24,7 @@ from pybernetes.component.run import serve
 from . import leftovers, preflight
 from .kubeconfig import render
 from .pki import issue, make_ca
-from .plan import certificates, listeners, node_flags
+from .plan import AUTHORITIES, certificates, listeners, node_flags
 from .spec import ClusterError, ClusterSpec, load, reconcile, save, validate
 
 UP_TIMEOUT_S = 120
@@ -127,7 +127,7 @@ def _prepare(spec: ClusterSpec) -> ClusterSpec:
     save(spec)
     for each in certificates(spec):
         directory = spec.pki / each.authority
-        authority = make_ca(directory)
+        authority = make_ca(directory, name=AUTHORITIES[each.authority])
         issue(authority, each.user, each.groups, each.hosts, directory, file_name=each.file_name)
     descriptor = os.open(spec.kubeconfig, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:

@@ -33,7 +33,7 @@ class Authority:
     file: Path
 
 
-def make_ca(directory: Path, clock: Clock | None = None) -> Authority:
+def make_ca(directory: Path, clock: Clock | None = None, *, name: str = "pybernetes") -> Authority:
     """Load the authority of `directory` (ca.crt, ca.key), or make it."""
     cert_file, key_file = directory / "ca.crt", directory / "ca.key"
     if cert_file.exists() and key_file.exists():
@@ -44,9 +44,9 @@ def make_ca(directory: Path, clock: Clock | None = None) -> Authority:
     directory.mkdir(parents=True, exist_ok=True, mode=0o700)
     now = (clock or SystemClock()).now()
     key = ec.generate_private_key(ec.SECP256R1())
-    name = _name("pybernetes", ())
+    subject = _name(name, ())
     certificate = (
-        _builder(name, name, key, now, AUTHORITY_VALIDITY)
+        _builder(subject, subject, key, now, AUTHORITY_VALIDITY)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .add_extension(_key_usage(authority=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)

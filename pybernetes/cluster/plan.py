@@ -14,6 +14,9 @@ STORE_AUTHORITY = "etcd"
 """The store has an authority of its own: whoever has a certificate of it may write anything, so
 node agents have none."""
 
+AUTHORITIES = {"": "pybernetes", STORE_AUTHORITY: "etcd-ca"}
+"""Who signs, by the directory below the cluster's own."""
+
 STORE_CLIENT = "apiserver-etcd-client"
 STORE_PROBE = "healthcheck-client"
 TOLERATION_S = 5

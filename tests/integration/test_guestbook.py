@@ -208,11 +208,12 @@ def test_deleting_a_namespace_deletes_what_is_in_it(cluster: LocalCluster) -> No
 def store_leader(cluster: LocalCluster) -> str:
     """Ask every member for its status with etcdctl; return the leader's process."""
     spec = json.loads((cluster.data_dir / "cluster.json").read_text())
-    pki = cluster.data_dir / "pki"
+    pki = cluster.data_dir / "pki" / "etcd"
     endpoints = {f"127.0.0.1:{spec['ports'][f'store-{i}']}": f"store-{i}" for i in (1, 2, 3)}
     said = run(
         *("etcdctl", f"--endpoints={','.join(endpoints)}", "endpoint", "status", "-w", "json"),
-        *(f"--cacert={pki}/ca.crt", f"--cert={pki}/admin.crt", f"--key={pki}/admin.key"),
+        *(f"--cacert={pki}/ca.crt", f"--cert={pki}/healthcheck-client.crt"),
+        f"--key={pki}/healthcheck-client.key",
         env={**os.environ, "ETCDCTL_API": "3"},
     )
     for member in json.loads(said):

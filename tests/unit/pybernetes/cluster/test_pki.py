@@ -49,3 +49,9 @@ def test_a_certificate_of_another_authority_is_not_kept(tmp_path: Path) -> None:
     files = issue(ours, "web", (), (), directory)
     certificate = x509.load_pem_x509_certificate(files.cert.read_bytes())
     certificate.verify_directly_issued_by(ours.certificate)
+
+
+def test_two_authorities_of_one_cluster_have_names_of_their_own(tmp_path: Path) -> None:
+    cluster, store = make_ca(tmp_path), make_ca(tmp_path / "etcd", name="etcd-ca")
+    assert cluster.certificate.subject.rfc4514_string() == "CN=pybernetes"
+    assert store.certificate.subject.rfc4514_string() == "CN=etcd-ca"
