@@ -278,6 +278,13 @@ class SimThread:
             job.do()
         return work(*args)
 
+    is_quick = False
+    """Nothing is done on the loop: what runs beside it is where faults hit."""
+
+    def here(self, work: Callable[..., T], *args: object) -> T:
+        """Do it now, on the loop."""
+        return work(*args)
+
     def close(self) -> None:
         """Finish what is under way."""
         if self._disk.is_on:

@@ -6,6 +6,7 @@ away may be as before unless its directory was synced. Everything here blocks, b
 
 import asyncio
 import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 from queue import SimpleQueue
@@ -13,6 +14,12 @@ from threading import Thread as OsThread
 from typing import Protocol, TypeVar, cast
 
 T = TypeVar("T")
+
+QUICK_S = 0.000_5
+"""A disk that syncs faster than this holds the loop up less than a thread would."""
+
+FORGET = 0.9
+"""What is left of a slow sync after each later one."""
 
 
 class DiskFailed(Exception):
@@ -44,6 +51,15 @@ class Thread(Protocol):
 
     def wait(self, work: Callable[..., T], *args: object) -> T:
         """Do it after what is under way, while the loop waits."""
+        ...
+
+    @property
+    def is_quick(self) -> bool:
+        """What is done there lately takes less time than to go there and come back."""
+        ...
+
+    def here(self, work: Callable[..., T], *args: object) -> T:
+        """Do it now, on the loop; nothing may be under way."""
         ...
 
     def close(self) -> None:
@@ -134,6 +150,7 @@ class SystemThread:
 
     def __init__(self, name: str) -> None:
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._typical_s = QUICK_S
         self._thread = OsThread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
@@ -143,7 +160,7 @@ class SystemThread:
         future: asyncio.Future[T] = loop.create_future()
 
         def job() -> None:
-            result, error = _outcome(work, args)
+            result, error = self._timed(work, args)
             loop.call_soon_threadsafe(_finish, future, result, error)
 
         self._jobs.put(job)
@@ -157,6 +174,28 @@ class SystemThread:
         if error is not None:
             raise error
         return cast("T", result)
+
+    @property
+    def is_quick(self) -> bool:
+        """What is done there lately takes less time than to go there and come back."""
+        return self._typical_s < QUICK_S
+
+    def here(self, work: Callable[..., T], *args: object) -> T:
+        """Do it now, on the loop; nothing may be under way."""
+        result, error = self._timed(work, args)
+        if error is not None:
+            raise error
+        return cast("T", result)
+
+    def _timed(
+        self, work: Callable[..., T], args: tuple[object, ...]
+    ) -> tuple[T | None, BaseException | None]:
+        began_s = time.perf_counter()
+        outcome = _outcome(work, args)
+        took_s = time.perf_counter() - began_s
+        # One slow sync counts at once, and is forgotten after some quick ones.
+        self._typical_s = max(took_s, self._typical_s * FORGET)
+        return outcome
 
     def close(self) -> None:
         """Finish what is under way."""
