@@ -178,7 +178,7 @@ class Peers:
             while found := await _some(reader, frames):
                 for message in found:
                     self._hear(peer, writer, message)
-        except (OSError, TimeoutError, ssl.SSLError, MalformedFrame, _Stranger) as error:
+        except (_Broken, TimeoutError, MalformedFrame, _Stranger) as error:
             log.info("peer connection ended", peer=peer or dialed or "unknown", reason=str(error))
         finally:
             if peer is not None:
@@ -243,6 +243,10 @@ class Peers:
             self._listener.on_message(peer, message)
 
 
+class _Broken(Exception):
+    """A connection ended. Not an OSError: the listener's own must not be taken for one."""
+
+
 class _Stranger(Exception):
     """Whoever is connected is not a member of ours."""
 
@@ -250,19 +254,23 @@ class _Stranger(Exception):
 async def _send_last(writer: asyncio.StreamWriter, message: Message) -> None:
     """Send a message, and end the connection when it has gone out."""
     writer.write(messages.encode(message))
-    async with asyncio.timeout(CONNECT_S):
-        await writer.drain()
-        writer.close()
-        await writer.wait_closed()
+    with suppress(OSError, ssl.SSLError):
+        async with asyncio.timeout(CONNECT_S):
+            await writer.drain()
+            writer.close()
+            await writer.wait_closed()
 
 
 async def _some(reader: asyncio.StreamReader, frames: Frames) -> list[Message]:
     """Return at least one message; nothing at the end of the stream."""
-    while data := await reader.read(READ_BYTES):
+    while True:
+        try:
+            data = await reader.read(READ_BYTES)
+        except (OSError, ssl.SSLError) as error:
+            raise _Broken(str(error)) from error
         found = frames.feed(data)
-        if found:
+        if found or not data:
             return found
-    return []
 
 
 def _contexts(tls: TlsFiles | None) -> tuple[ssl.SSLContext | None, ssl.SSLContext | None]:
@@ -297,7 +305,7 @@ async def ask_members(addresses: Iterable[str], tls: TlsFiles | None) -> Members
                             return answer
                 finally:
                     writer.transport.abort()
-        except (OSError, TimeoutError, ssl.SSLError, MalformedFrame) as error:
+        except (OSError, TimeoutError, ssl.SSLError, _Broken, MalformedFrame) as error:
             log.info("cannot ask a member", address=at, reason=str(error))
     return None
 
