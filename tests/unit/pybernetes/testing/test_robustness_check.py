@@ -295,7 +295,7 @@ def test_a_lease_may_be_revoked_early_and_takes_nothing_on_afterwards(store: Per
 
 REGISTER = b"register/0"
 KEYS = st.sampled_from([b"a", b"a/1", b"b", REGISTER])
-ENDS = st.sampled_from([b"", b"b", b"z"])
+ENDS = st.sampled_from([b"", b"b", b"c"])  # ranges leave the register alone
 OPERATIONS = st.one_of(
     st.builds(put, KEYS, st.just(b"")),
     st.builds(
