@@ -22,7 +22,7 @@ OURS = """
 import sys
 from services.store import limits
 if sys.argv[1] == "small":
-    limits.LIMITS = limits.Limits(
+    limits.LOG_LIMITS = limits.LogLimits(
         segment_bytes=64 << 10, snapshot_entries=150, snapshot_bytes=1 << 20, keep_entries=30,
         keep_bytes=64 << 10, write_bytes=4 << 10, sync_bytes=64 << 10, chunk_bytes=2 << 10,
     )
