@@ -71,7 +71,7 @@ class Replica:
         self.journal.begin_at(head.index, head.term)
         self.machine = Machine(state)
         self.peers = peers
-        peers.be(met)
+        peers.meet(met)
         self.node = Node(
             owner.id, peers, (), self.journal, self.machine, clock, rng=rng, applied=head.index
         )

@@ -16,13 +16,24 @@ from pybernetes.component.tls import TlsFiles, client_ssl_context, server_ssl_co
 
 from ..core.members import Member, address
 from . import messages
-from .messages import AskMembers, Frames, Hello, MalformedFrame, MembersAre, Message, Removed
+from .messages import (
+    Ack,
+    Append,
+    AskMembers,
+    Frames,
+    Heard,
+    Hello,
+    MalformedFrame,
+    MembersAre,
+    Message,
+    Removed,
+)
 
 CONNECT_S = 2.0
 """How long opening a connection, and its first message, may take."""
 
 ASK_S = 2.0
-"""How often a member that is connected to nobody asks whether it still is one."""
+"""How often a member that knows of no leader asks who the members are."""
 
 REDIAL_S = 0.1
 """How often an absent peer is tried: far below an election."""
@@ -60,6 +71,8 @@ class Peers:
         self._tls = tls
         self._server_tls, self._client_tls = _contexts(tls)
         self._members: tuple[Member, ...] = ()
+        self._met: dict[int, Member] = {}
+        self._led_s = float("-inf")
         self._removed: Callable[[], tuple[int, ...]] = tuple
         self._known: dict[str, Member] = {}
         self._dialing: dict[str, tuple[str, asyncio.Task[None]]] = {}
@@ -68,9 +81,24 @@ class Peers:
         self._tasks: asyncio.TaskGroup | None = None
 
     def be(self, members: tuple[Member, ...]) -> None:
-        """From now on the members are these: call and hear nobody else."""
+        """From now on the members are these, as far as we have applied what happened."""
         self._members = members
-        self._known = {f"{it.id:x}": it for it in members if f"{it.id:x}" != self._id}
+        self._know()
+
+    def meet(self, members: tuple[Member, ...]) -> None:
+        """Call and hear these, too: others say that they are members, or will be told otherwise.
+
+        Whoever learns the history from before it was added, or from while it was away, finds
+        members in it that are long gone, and not yet those that could tell it the rest.
+        """
+        self._met = {**self._met, **{it.id: it for it in members}}
+        self._know()
+
+    def _know(self) -> None:
+        removed = self._removed()
+        self._met = {id: it for id, it in self._met.items() if id not in removed}
+        both = {**self._met, **{it.id: it for it in self._members}}
+        self._known = {f"{id:x}": it for id, it in both.items() if f"{id:x}" != self._id}
         for peer in [peer for peer in self._writers if peer not in self._known]:
             self._writers[peer].transport.abort()
         self._dial()
@@ -115,18 +143,24 @@ class Peers:
         return server.close
 
     async def _keep_asking(self) -> None:
-        """While nobody talks to us: perhaps we were removed, and nobody calls us any more."""
+        """While nobody leads us, and we nobody: others may know of members that we do not know.
+
+        Or we were removed, and nobody calls us any more.
+        """
         assert self._listener is not None
         while True:
             await asyncio.sleep(ASK_S)
-            if self._writers or not self._known:
+            if asyncio.get_running_loop().time() - self._led_s < ASK_S:
                 continue
-            answer = await ask_members(map(address, self._known.values()), self._tls)
-            if answer is None or answer.cluster != self._hello.cluster:
-                continue
-            if int(self._id, 16) in answer.removed:
-                self._listener.on_removed()
-                return
+            for at in dict.fromkeys(map(address, self._known.values())):
+                answer = await ask_members((at,), self._tls)
+                if answer is None or answer.cluster != self._hello.cluster:
+                    continue
+                if int(self._id, 16) in answer.removed:
+                    self._listener.on_removed()
+                    return
+                if any(self._id == f"{it.id:x}" for it in answer.members):
+                    self.meet(answer.members)
 
     def send(self, peer: str, message: Message) -> bool:
         """Send if connected; say whether it was. Sent does not mean received."""
@@ -240,6 +274,10 @@ class Peers:
         if isinstance(message, Removed):
             self._listener.on_removed()
         elif self._writers.get(peer) is writer:  # a superseded connection has nothing to say
+            if isinstance(message, Append | Heard) or (
+                isinstance(message, Ack) and message.is_success
+            ):
+                self._led_s = asyncio.get_running_loop().time()
             self._listener.on_message(peer, message)
 
 
