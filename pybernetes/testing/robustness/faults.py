@@ -1,87 +1,19 @@
 """What is done to a store while clients use it, and how it is mended."""
 
 import asyncio
-import random
 import signal
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine, Sequence
 
-from .history import History
+from .field import Field
 from .members import Member
-from .wires import Wires
+from .membership import move, replace
 
 WATCH_S = 0.02
 """How soon it is noticed that a member ended by itself."""
 
 GIVE_UP_S = 0.5
 """How long after its disk was full a member may still end for that."""
-
-
-@dataclass(slots=True)
-class Field:
-    """Where faults happen: the members, their network, and who leads."""
-
-    members: Sequence[Member]
-    wires: Wires | None
-    leader: Callable[[], Awaitable[str | None]]
-    """Ask who leads: the member's name."""
-
-    history: History
-    rng: random.Random
-    kinds: Sequence[str]
-    """What may be done."""
-
-    has_disks: bool = False
-    has_clocks: bool = False
-    injected: Counter[str] = field(default_factory=Counter)
-    _cuts: int = 0
-
-    async def one(self) -> Member:
-        """Pick a member: the leader, half of the time."""
-        if self.rng.random() < 0.5:
-            name = await self.leader()
-            for member in self.members:
-                if member.name == name:
-                    return member
-        return self.rng.choice(self.members)
-
-    async def some(self) -> list[Member]:
-        """Pick one member, a majority, or all."""
-        count = len(self.members)
-        number = self.rng.choice((1, 1, 1, count // 2 + 1, count))
-        first = await self.one()
-        others = [member for member in self.members if member is not first]
-        return [first, *self.rng.sample(others, number - 1)]
-
-    def note(self, text: str) -> None:
-        """Write down what happens now."""
-        self.history.notes.append((time.monotonic(), text))
-
-    @asynccontextmanager
-    async def broken(self, what: str) -> AsyncIterator[None]:
-        """Count a fault, and note when it begins and ends."""
-        self.injected[what.split()[0]] += 1
-        self.note(f"break: {what}")
-        try:
-            yield
-        finally:
-            self.note(f"mend: {what}")
-
-    @asynccontextmanager
-    async def network(self, what: str) -> AsyncIterator[Wires]:
-        """Break the network; it is mended when the last fault in it ends."""
-        assert self.wires is not None
-        async with self.broken(what):
-            self._cuts += 1
-            try:
-                yield self.wires
-            finally:
-                self._cuts -= 1
-                if not self._cuts:
-                    await asyncio.to_thread(self.wires.mend)
 
 
 Fault = Callable[[Field], Coroutine[None, None, None]]
@@ -205,8 +137,11 @@ FAULTS: dict[str, Fault] = {
     "full": full,
     "clock": clock,
     "behind": behind,
+    "replace": replace,
+    "move": move,
 }
 NETWORK = frozenset(("cut", "lossy", "slow"))
+NEED_OTHERS = NETWORK | {"replace", "move"}
 DISK = frozenset(("full",))
 CLOCK = frozenset(("clock",))
 

@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -65,6 +66,12 @@ class Member:
     process: subprocess.Popen[bytes] | None = None
     is_paused: bool = False
     is_stopping: bool = False
+    is_removed: bool = False
+    """It is no member now, and must not run."""
+
+    joins: bool = False
+    """It was added to a cluster that existed before it."""
+
     is_expected_down: bool = False
     """If it ends now, its disk was full."""
 
@@ -83,7 +90,7 @@ class Member:
 
     def start(self) -> None:
         """Start it, unless it runs."""
-        if self.process is not None:
+        if self.process is not None or self.is_removed:
             return
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
@@ -149,8 +156,8 @@ class Member:
         """Leave only so much space on its disk."""
         free = shutil.disk_usage(self.root).free - left_bytes
         if free > 0:
-            with (self.root / FILLER).open("ab") as file:
-                os.posix_fallocate(file.fileno(), 0, free)
+            with suppress(OSError), (self.root / FILLER).open("ab") as file:
+                os.posix_fallocate(file.fileno(), 0, free)  # or less, if somebody was faster
 
     def empty(self) -> None:
         """Give the space back."""
@@ -180,19 +187,25 @@ class Member:
         return environment
 
     def _command(self) -> tuple[str, ...]:
-        data = self.root / "data"
+        data, state = self.root / "data", "existing" if self.joins else "new"
         if self.kind is Kind.OURS:
             cluster = ",".join(f"{name}={peer}" for name, peer in self.cluster.items())
             return (
                 *(sys.executable, "-c", OURS, "small" if self.is_small else "usual", self.sabotage),
                 *(f"--name={self.name}", f"--data-dir={data}", f"--listen={self.client}"),
                 *(f"--peer-listen={self.peer}", f"--initial-cluster={cluster}"),
+                f"--initial-cluster-state={state}",
                 "--watch-progress-notify-interval=500ms",
             )
         cluster = ",".join(f"{name}=http://{peer}" for name, peer in self.cluster.items())
         client, peer = f"http://{self.client}", f"http://{self.peer}"
         return (
-            *("etcd", f"--name={self.name}", f"--data-dir={data}", "--initial-cluster-state=new"),
+            *(
+                "etcd",
+                f"--name={self.name}",
+                f"--data-dir={data}",
+                f"--initial-cluster-state={state}",
+            ),
             *(f"--listen-client-urls={client}", f"--advertise-client-urls={client}"),
             *(f"--listen-peer-urls={peer}", f"--initial-advertise-peer-urls={peer}"),
             *(f"--initial-cluster={cluster}", "--logger=zap", "--log-outputs=stderr"),

@@ -18,9 +18,11 @@ from pybernetes.rpc.etcd import rpc_pb2 as pb
 
 from . import faults
 from .check import Judgement, Promises, judge
-from .faults import CLOCK, DISK, NETWORK, Field
+from .faults import CLOCK, DISK, NEED_OTHERS, NETWORK
+from .field import Field
 from .history import History, Outcome
 from .members import FAKETIME, Kind, Member, make_members
+from .membership import NotReplaced
 from .traffic import Client, Endpoint, Load, ask, compact, lease
 from .watchers import EVERYTHING, Watcher, glance
 from .watches import Record
@@ -80,7 +82,7 @@ async def run(plan: Plan, directory: Path) -> Report:
         try:
             await _until_served(field.members, endpoints, START_S)
             await _stress(plan, field, endpoints, seen)
-        except* Violation as errors:
+        except* (Violation, NotReplaced) as errors:
             violations += _texts(errors)
         for member in field.members:
             violations += member.exits
@@ -130,14 +132,14 @@ async def _set_up(
         return await _leader(endpoints)
 
     has_disks, has_clocks = bool(DISK & set(kinds)), bool(CLOCK & set(kinds))
-    field = Field(members, wires, leader, history, rng, kinds, has_disks, has_clocks)
+    field = Field(members, wires, leader, endpoints, history, rng, kinds, has_disks, has_clocks)
     field.note(f"faults: {' '.join(kinds)}; {'small' if members[0].is_small else 'usual'} limits")
     return field, endpoints
 
 
 def drawn(plan: Plan, rng: random.Random) -> list[str]:
     """Pick a few kinds of faults for this run, among those that can be had here."""
-    kinds = [kind for kind in plan.faults if plan.members > 1 or kind not in NETWORK]
+    kinds = [kind for kind in plan.faults if plan.members > 1 or kind not in NEED_OTHERS]
     kinds = [kind for kind in kinds if kind not in CLOCK or _can_lie(plan)]
     if len(kinds) > 2:
         kinds = rng.sample(kinds, rng.randint(2, min(4, len(kinds))))
@@ -286,7 +288,7 @@ def _tail(member: Member) -> str:
     return member.log.read_text(errors="replace")[-1500:] if member.log.exists() else ""
 
 
-def _texts(errors: BaseExceptionGroup[Violation]) -> list[str]:
+def _texts(errors: BaseExceptionGroup[Exception]) -> list[str]:
     found = []
     for error in errors.exceptions:
         found += _texts(error) if isinstance(error, BaseExceptionGroup) else [str(error)]
