@@ -6,8 +6,10 @@ export PYBERNETES_DATA_DIR ?= $(CURDIR)/.pybernetes
 STORES ?= 1
 NODES ?= 2
 RUNTIME ?= auto
+SEEDS ?= 1-10
+STORE ?= ours
 
-.PHONY: help setup proto fmt check test unit integration imports up down status demo bench bench-store clean
+.PHONY: help setup proto fmt check test unit integration robustness imports up down status demo bench bench-store clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -44,6 +46,9 @@ unit: setup  ## unit and property tests only
 
 integration: setup  ## real processes only
 	$(BIN)/pytest -q tests/integration
+
+robustness: setup  ## break the store under load (SEEDS=1-10 STORE=ours|etcd), as root for all faults
+	$(BIN)/python -m pybernetes.testing.robustness --store $(STORE) --seeds $(SEEDS)
 
 imports: setup  ## the layering contracts
 	$(BIN)/lint-imports
