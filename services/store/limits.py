@@ -10,9 +10,11 @@ class LogLimits:
     segment_bytes: int = 32 << 20
     """A file of the log: long enough to be rare, short enough to be deleted soon."""
 
-    snapshot_entries: int = 10_000
+    snapshot_entries: int = 100_000
     snapshot_bytes: int = 64 << 20
-    """Take a snapshot when the log is longer than either."""
+    snapshot_share: float = 0.25
+    """Take a snapshot when the log is longer than the first, or, in bytes, than the second and
+    this share of the last snapshot: a large store is not written anew for every little thing."""
 
     keep_entries: int = 1_000
     keep_bytes: int = 16 << 20

@@ -78,7 +78,8 @@ def test_a_member_that_is_far_behind_gets_a_snapshot_and_all_restart_from_theirs
         behind = next(member for member in store.members if member is not leader)
         behind.kill()
         last = fill(leader, 0, WRITES)
-        wait_snapshot(leader)
+        for member in store.running():  # whoever leads when it comes back
+            wait_snapshot(member)
         behind.start()
         store.leader()
         assert states(store) == {state_of(leader)}

@@ -56,6 +56,8 @@ class Transfers:
         self._incoming: _Incoming | None = None
         self._arrived: tuple[str, Path] | None = None
         self._asked: list[asyncio.Future[SnapshotFile]] = []
+        self._newest_bytes = 0
+        self._measure()
         self._wake = asyncio.Event()
 
     def needed(self, peer: str) -> None:
@@ -134,9 +136,14 @@ class Transfers:
         newest = self._files.newest
         since = self._engine.applied_index - (newest.index if newest else 0)
         limits = self._limits
+        enough = max(limits.snapshot_bytes, self._newest_bytes * limits.snapshot_share)
         return since >= limits.snapshot_entries or (
-            self._journal.bytes >= limits.snapshot_bytes and since >= limits.keep_entries
+            self._journal.bytes >= enough and since >= limits.keep_entries
         )
+
+    def _measure(self) -> None:
+        newest = self._files.newest
+        self._newest_bytes = 0 if newest is None else self._files.disk.size(newest.path)
 
     async def run(self) -> None:
         """Take and install snapshots, one at a time, for ever."""
@@ -157,6 +164,7 @@ class Transfers:
             term = self._journal.term_at(index)
             assert term is not None
             await self._files.write(self._machine.state, index, term)
+            self._measure()
             limits = self._limits
             await self._journal.forget(index, limits.keep_entries, limits.keep_bytes)
             log.info("snapshot taken", index=index)
@@ -175,6 +183,7 @@ class Transfers:
             self._engine.know_committed(peer, head.index)  # what follows it may be acknowledged
             return
         await self._files.adopt(path, head.index, head.term)
+        self._measure()
         if self._journal.term_at(head.index) == head.term:
             self._engine.know_committed(peer, head.index)
             return
