@@ -168,7 +168,7 @@ async def _stress(plan: Plan, field: Field, endpoints: Sequence[Endpoint], seen:
         faults.keep_alive(field),
         *(ask(client(f"c{at}"), load) for at in range(load.clients)),
         *(lease(client(f"l{at}")) for at in range(2)),
-        *(glance(client(f"g{at}"), history, complete_to, bookmarks=bookmarks) for at in range(2)),
+        *(glance(client(f"g{at}"), history, complete_to) for at in range(2)),
         compact(client("compactor"), complete_to),
     ]
     async with _meanwhile(watching):

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import grpc
 
@@ -18,6 +18,10 @@ IDLE_S = 2.5
 AFTER_ERROR_S = 0.05
 PROGRESS_SHARE = 0.05
 """Of responses after which the watcher asks how far it is."""
+
+CANCEL_SHARE = 0.02
+ALL_WATCHES = -1
+"""Instead of a watch's number: an answer to who asked how far all of them are."""
 
 Filter = pb.WatchCreateRequest.FilterType
 EVERYTHING = pb.WatchCreateRequest(key=b"\0", range_end=b"\0", start_revision=1)
@@ -90,27 +94,70 @@ class Watcher:
             self.next_revision = max(self.next_revision, response.header.revision + 1)
 
 
-async def glance(
-    client: Client, history: History, complete_to: Callable[[], int], *, bookmarks: bool
-) -> None:
-    """Watch one thing after the other for a while, from now on or from some time ago."""
+async def glance(client: Client, history: History, complete_to: Callable[[], int]) -> None:
+    """Watch a few things on one stream for a while, again and again, until cancelled."""
     rng = client.rng
     while True:
-        request = pb.WatchCreateRequest(prev_kv=rng.random() < 0.5)
-        request.progress_notify = rng.random() < 0.5
-        kind = rng.random()
-        if kind < 0.4:
-            request.key = rng.choice((*KEYS, *REGISTER_KEYS))
-        elif kind < 0.7:
-            request.key, request.range_end = b"key/", b"key0"
-        else:
-            request.key, request.range_end = LEASED, LEASED[:-1] + b"0"
-        if rng.random() < 0.3:
-            request.filters.append(rng.choice((Filter.NOPUT, Filter.NODELETE)))
-        if rng.random() < 0.7:
-            request.start_revision = max(1, complete_to() + rng.randint(-60, 5))
+        requests = [_drawn(client, complete_to()) for _ in range(rng.choice((1, 1, 2, 4)))]
         try:
             async with asyncio.timeout(rng.uniform(0.5, 4)):
-                await Watcher(client, history).follow(request, bookmarks=bookmarks)
-        except TimeoutError:
-            continue
+                await _watch_together(client, history, requests)
+        except (TimeoutError, grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            await asyncio.sleep(AFTER_ERROR_S)
+            client.move()
+
+
+def _drawn(client: Client, complete_to: int) -> pb.WatchCreateRequest:
+    """Draw what to watch: a key or a range, from now on or from some time ago."""
+    rng = client.rng
+    request = pb.WatchCreateRequest(prev_kv=rng.random() < 0.5)
+    request.progress_notify = rng.random() < 0.5
+    kind = rng.random()
+    if kind < 0.4:
+        request.key = rng.choice((*KEYS, *REGISTER_KEYS))
+    elif kind < 0.7:
+        request.key, request.range_end = b"key/", b"key0"
+    else:
+        request.key, request.range_end = LEASED, LEASED[:-1] + b"0"
+    if rng.random() < 0.3:
+        request.filters.append(rng.choice((Filter.NOPUT, Filter.NODELETE)))
+    if rng.random() < 0.7:
+        request.start_revision = max(1, complete_to + rng.randint(-60, 5))
+    return request
+
+
+async def _watch_together(
+    client: Client, history: History, requests: Sequence[pb.WatchCreateRequest]
+) -> None:
+    """Open watches on one stream, and write down what each is told; cancel one now and then."""
+    rng, endpoint = client.rng, client.endpoint
+    watches: dict[int, Watched] = {}
+    call = endpoint.watch.Watch()
+    try:
+        for id, request in enumerate(requests, 1):
+            request.watch_id = id
+            watches[id] = Watched(client.name, endpoint.name, request, time.monotonic())
+            history.watches.append(watches[id])
+            await call.write(pb.WatchRequest(create_request=request))
+        while watches:
+            response = await call.read()
+            if not isinstance(response, pb.WatchResponse):
+                return
+            at_s = time.monotonic()
+            for id, watched in watches.items():
+                is_for_all = response.watch_id == ALL_WATCHES and watched.responses
+                if response.watch_id == id or is_for_all:
+                    watched.responses.append((at_s, response))
+            if response.canceled:
+                watches.pop(response.watch_id, None)
+            elif rng.random() < PROGRESS_SHARE:
+                progress = pb.WatchProgressRequest()
+                await call.write(pb.WatchRequest(progress_request=progress))
+            elif watches and rng.random() < CANCEL_SHARE:
+                id = rng.choice(list(watches))
+                watches[id].responses.append((at_s, pb.WatchResponse(canceled=True)))
+                del watches[id]
+                cancel = pb.WatchCancelRequest(watch_id=id)
+                await call.write(pb.WatchRequest(cancel_request=cancel))
+    finally:
+        call.cancel()
