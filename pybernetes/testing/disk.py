@@ -236,7 +236,7 @@ class SimFile:
         try:
             self._disk.begin()
         except PowerLost:
-            self._inode.write(fits)  # some of it may be left
+            self._inode.write(fits[: medium.rng.randint(0, len(fits))])
             raise
         self._inode.write(fits)
         if len(fits) < len(data):

@@ -50,6 +50,7 @@ def read_owner(disk: Disk, path: Path, name: str) -> Owner | None:
     file = path / FILE
     if file not in disk.files(path, FILE):
         return None
+    disk.sync_directory(path)  # a killed process may have left that to us
     try:
         found = msgspec.json.decode(disk.read(file))
         if isinstance(found, dict) and found.get("format") != FORMAT:

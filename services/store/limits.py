@@ -29,5 +29,12 @@ class LogLimits:
     chunk_bytes: int = 512 << 10
     """Of a snapshot, sent to another member at once."""
 
+    append_bytes: int = 1 << 20
+    """Entries of one message, unless a single one is larger."""
+
+    append_entries: int = 256
+    window_entries: int = 1_024
+    """How far a follower is fed ahead of what it has acknowledged."""
+
 
 LOG_LIMITS = LogLimits()

@@ -46,6 +46,7 @@ class SnapshotFiles:
         self._limits = limits
         for scratch in disk.files(directory, ".new"):
             disk.unlink(scratch)  # a crash while it was written
+        disk.sync_directory(directory)  # a killed process may have left that to us
         self.newest = max(
             (_parse(path) for path in disk.files(directory, SUFFIX)),
             key=lambda file: file.index,

@@ -112,7 +112,14 @@ class Wal:
                 size = end
         if segments:
             self._open(numbers[-1], size)
+            self._make_durable()
         return bool(segments)
+
+    def _make_durable(self) -> None:
+        """What a killed process left can be read, and is yet to be synced."""
+        assert self._file is not None
+        self._file.sync()
+        self._disk.sync_directory(self._directory)
 
     def begin(self, index: int, term: int, vote: Record) -> None:
         """Start the next segment: the log so far ended at (index, term). Durable on return.

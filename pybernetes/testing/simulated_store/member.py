@@ -105,6 +105,7 @@ async def live(
     disk: SimDisk,
     process: Process,
     rng: random.Random,
+    limits: LogLimits,
     observer: Observer,
     on_up: Callable[[Life], None],
 ) -> None:
@@ -119,7 +120,7 @@ async def live(
             return super().send(peer, message)
 
     replica = await open_replica(
-        config, DATA, disk, None, process, rng, limits=LOG_LIMITS, peers=Overheard
+        config, DATA, disk, None, process, rng, limits=limits, peers=Overheard
     )
     life = Life(replica, observer)
     await life.run(lambda: on_up(life))

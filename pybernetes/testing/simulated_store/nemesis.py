@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable
 
 from .world import Member, World
 
-PAUSE_S = 0.7
-"""Between two faults, on average."""
+PAUSES_S = (0.2, 0.5, 0.7, 1.5)
+"""Between two faults, on average; each seed has its own, and its own taste."""
 
 CLOCK_DRIFT = 0.1
 """How much faster or slower a clock may be."""
@@ -49,9 +49,11 @@ class Nemesis:
             }
         for name in self._world.names:
             self._world.start(name, self._rng.uniform(0, 1e5))
+        weights = [weight * self._rng.choice((0.1, 1, 3)) for weight in actions.values()]
+        pause_s = self._rng.choice(PAUSES_S)
         while not self.is_over:
-            await asyncio.sleep(self._rng.expovariate(1 / PAUSE_S))
-            (action,) = self._rng.choices(list(actions), list(actions.values()))
+            await asyncio.sleep(self._rng.expovariate(1 / pause_s))
+            (action,) = self._rng.choices(list(actions), weights)
             result = action()
             if result is not None:
                 await result

@@ -115,6 +115,7 @@ class Truth:
             before = self._votes.setdefault((id, message.term), choice)
             if before != choice:
                 self.fail(f"{name} votes for {before} and {choice} in term {message.term}")
+            self._check_vote(id, message.term, choice)
         if isinstance(message, Ack) and message.is_success and self.rng.random() < DISK_SHARE:
             index = message.next_index - 1
             if index > FIRST_INDEX and self._durable_term(id, index) is None:
@@ -198,6 +199,12 @@ class Truth:
                 return
         names = [self.name_of(id) for id in having]
         self.fail(f"entry {index} of term {term} is committed, but only durable on {names}")
+
+    def _check_vote(self, id: str, term: int, choice: str) -> None:
+        """A vote is durable before anybody hears of it."""
+        journal = Journal(self.medium_of(id).worst().mount(), DATA / "wal", LOG_LIMITS)
+        if (journal.getCurrentTerm(), journal.getVotedForNodeId()) != (term, choice):
+            self.fail(f"{self.name_of(id)} votes in term {term} before that is durable")
 
     def _durable_term(self, id: str, index: int) -> int | None:
         """Return the term of an entry, as it would be found if the power went now."""

@@ -1,9 +1,11 @@
 """A cluster of members, what may befall them, and how clients reach them."""
 
 import asyncio
+import errno
 import random
 from collections.abc import Callable, Coroutine
 from contextvars import Context
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from pybernetes.testing.disk import Medium, PowerLost
@@ -16,7 +18,7 @@ from services.store.core.state import State
 from services.store.disk import DiskFailed
 from services.store.raft.membership import member_name
 
-from .member import DATA, Life, live
+from .member import DATA, LOG_LIMITS, Life, live
 from .truth import Truth, Violation
 
 T = TypeVar("T")
@@ -81,6 +83,11 @@ class World:
             State(members=Members(first)),
         )
         self._rng = self.draw("world")
+        self._limits = replace(
+            LOG_LIMITS,
+            append_entries=self._rng.choice((2, 5, 256)),
+            window_entries=self._rng.choice((4, 1_024)),
+        )
         self._ending: dict[asyncio.Task[None], None] = {}
 
     def name_of(self, id: str) -> str:
@@ -116,7 +123,7 @@ class World:
             member.life = life
             member.id = life.node.name
 
-        await live(self.config(member.name), disk, process, rng, self.truth, on_up)
+        await live(self.config(member.name), disk, process, rng, self._limits, self.truth, on_up)
 
     def config(self, name: str) -> Config:
         """Return the settings of a member."""
@@ -137,7 +144,7 @@ class World:
         others = [error for error in errors if not isinstance(error, PowerLost)]
         if violations:
             self._violate(violations[0])
-        elif others and all(isinstance(error, OSError | DiskFailed) for error in others):
+        elif others and all(_is_full(error) for error in others):
             self.tell(f"{member.name} ended: {others[0]}")
             self._end_soon(self.kill(member.name))
         elif others:
@@ -261,6 +268,13 @@ class World:
         """End everything."""
         for name in self.names:
             await self.kill(name)
+
+
+def _is_full(error: BaseException) -> bool:
+    """Say whether a member ended because its disk was full."""
+    return isinstance(error, DiskFailed) or (
+        isinstance(error, OSError) and error.errno == errno.ENOSPC
+    )
 
 
 def _peer_address(name: str) -> str:

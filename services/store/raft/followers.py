@@ -6,13 +6,6 @@ from dataclasses import dataclass
 from .journal import Entry, Journal
 from .messages import Ack, Append, Message
 
-APPEND_BYTES_MAX = 1 << 20
-"""Entries of one message, unless a single one is larger."""
-
-APPEND_ENTRIES_MAX = 256
-WINDOW_ENTRIES = 1_024
-"""How far a follower is fed ahead of what it has acknowledged."""
-
 Send = Callable[[str, Message], bool]
 Frame = Callable[[int, int, list[Entry]], Append]
 """From the previous entry's index and term, and what follows it, to the message."""
@@ -120,7 +113,7 @@ class Followers:
         progress.next_index = max(progress.match_index + 1, index)
 
     def _feed(self, name: str, progress: Progress, *, is_heartbeat: bool) -> None:
-        journal = self._journal
+        journal, limits = self._journal, self._journal.limits
         while True:
             following = progress.next_index
             if following <= journal.first_index:
@@ -128,11 +121,11 @@ class Followers:
                 if is_heartbeat:
                     self._send(name, self._frame(0, 0, []))
                 return
-            room = WINDOW_ENTRIES - (following - 1 - progress.match_index)
+            room = limits.window_entries - (following - 1 - progress.match_index)
             if progress.is_probing:
-                room = APPEND_ENTRIES_MAX
-            count = max(0, min(room, APPEND_ENTRIES_MAX))
-            entries = _bounded(journal.entries(following, count))
+                room = limits.append_entries
+            count = max(0, min(room, limits.append_entries))
+            entries = _bounded(journal.entries(following, count), limits.append_bytes)
             if not entries and not is_heartbeat:
                 return
             previous = following - 1
@@ -146,11 +139,11 @@ class Followers:
             is_heartbeat = False
 
 
-def _bounded(entries: list[Entry]) -> list[Entry]:
+def _bounded(entries: list[Entry], bytes_max: int) -> list[Entry]:
     """Cut a list so that it fits into one message."""
     size = 0
     for count, (command, _, _) in enumerate(entries):
         size += len(command)
-        if size > APPEND_BYTES_MAX and count:
+        if size > bytes_max and count:
             return entries[:count]
     return entries

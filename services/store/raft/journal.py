@@ -47,7 +47,7 @@ class Journal:
         self.on_synced: Callable[[], None] = lambda: None
         self._wal = Wal(disk, directory)
         self._thread = disk.thread("wal")
-        self._limits = limits
+        self.limits = limits
         self._entries: list[Entry] = []
         self._term, self._vote = 0, ""
         self._vote_written = Record(Kind.VOTE, 0, 0)
@@ -247,6 +247,6 @@ class Journal:
         began_s = time.perf_counter()
         self._wal.append(b"".join([record.encode() for record in batch]))
         self.fsync_s.observe(time.perf_counter() - began_s)
-        is_long = self._wal.segment_bytes >= self._limits.segment_bytes
+        is_long = self._wal.segment_bytes >= self.limits.segment_bytes
         if is_long and batch[-1].kind is Kind.ENTRY:
             self._wal.begin(batch[-1].index, batch[-1].term, self._vote_written)

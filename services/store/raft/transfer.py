@@ -179,18 +179,27 @@ class Transfers:
         except CorruptSnapshot as error:
             log.warning("received snapshot is broken", reason=str(error), peer=peer)
             return
-        if self._journal.term_at(head.index) == head.term:
-            self._engine.know_committed(peer, head.index)  # what follows it may be acknowledged
+        if self._has(peer, head):
             return
         await self._files.adopt(path, head.index, head.term)
         self._measure()
-        if self._journal.term_at(head.index) == head.term:
-            self._engine.know_committed(peer, head.index)
+        if self._has(peer, head):
             return
         self._machine.replace(state)
         self._engine.install(peer, head.index, head.term)
         self._on_installed()
         log.info("snapshot installed", index=head.index, revision=head.revision)
+
+    def _has(self, peer: str, head: Head) -> bool:
+        """Say whether we need no snapshot any more: the log brought us as far in the meantime."""
+        engine = self._engine
+        if engine.commit_index >= head.index:
+            engine.acknowledge_committed(peer)  # perhaps we have even forgotten that entry
+            return True
+        if self._journal.term_at(head.index) == head.term:
+            engine.know_committed(peer, head.index)  # what follows it may be acknowledged
+            return True
+        return False
 
     def _load(self, path: Path) -> tuple[Head, State]:
         """In a thread: make a received file durable, and decode it."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from services.store.limits import LOG_LIMITS
 from services.store.raft.engine import Engine
 from services.store.raft.journal import Entry
 from services.store.raft.messages import Append, Message
@@ -30,6 +31,7 @@ class FakeJournal:
         self._term, self._vote = 0, ""
         self.synced_index = 1
         self.committed_index = 1
+        self.limits = LOG_LIMITS
 
     def __getitem__(self, at: int) -> Entry:
         return self._entries[at]

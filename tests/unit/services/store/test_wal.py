@@ -1,9 +1,10 @@
 import random
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from pybernetes.testing.disk import Medium
+from pybernetes.testing.disk import Medium, PowerLost
 from services.store.disk import DiskFailed, SystemDisk
 from services.store.wal import CorruptLog, Kind, Record, Wal
 
@@ -101,6 +102,27 @@ def test_only_whole_segments_below_the_border_are_deleted(tmp_path: Path) -> Non
     wal.close()
     assert len(list(tmp_path.glob("*.wal"))) == 2
     assert [record.index for record in replayed(tmp_path)] == [12]
+
+
+def test_what_a_killed_process_left_is_made_durable_before_it_is_relied_upon() -> None:
+    for seed in range(50):
+        medium = Medium(random.Random(seed))
+        disk, directory = medium.mount(), Path("/wal")
+        wal = Wal(disk, directory)
+        assert not wal.replay(lambda record: None)
+        wal.begin(1, 0, VOTE)
+        disk.lose_power_after(seed % 5)
+        with suppress(PowerLost):
+            for entry in ENTRIES:
+                wal.append(entry.encode())
+                wal.begin(entry.index, 1, VOTE)
+        medium.kill()
+        relied_upon: list[Record] = []
+        assert Wal(medium.mount(), directory).replay(relied_upon.append)
+        medium.crash()
+        left: list[Record] = []
+        assert Wal(medium.mount(), directory).replay(left.append)
+        assert left == relied_upon
 
 
 def test_after_a_failed_write_nothing_more_is_written() -> None:
