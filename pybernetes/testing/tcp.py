@@ -312,7 +312,7 @@ class SimTransport(asyncio.Transport):
 
     def is_closing(self) -> bool:
         """Nothing more will be sent."""
-        return self._is_closing
+        return self._is_closing or self.is_dead
 
     def get_write_buffer_size(self) -> int:
         """Return how much is under way."""

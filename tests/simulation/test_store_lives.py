@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def seeds() -> range:
-    first, _, last = os.environ.get("PYBERNETES_SEEDS", "0-39").partition("-")
+    first, _, last = os.environ.get("PYBERNETES_SEEDS", "0-29").partition("-")
     return range(int(first), int(last or first) + 1)
 
 
