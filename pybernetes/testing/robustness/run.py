@@ -35,6 +35,11 @@ RECOVER_S = 40.0
 AGREE_S = 20.0
 POLL_S = 0.1
 LEADER_S = 0.5
+LINGER_SHARE = 0.15
+LINGER_S = 11.0
+"""Of runs, and for how long, that wait until all leases have ended: the longest, and again if the
+leader should change."""
+
 COMPLAINTS = ("AssertionError", "KeyError", "TypeError", "AttributeError", "IndexError")
 """In a member's log: signs of a mistake in its program."""
 
@@ -162,6 +167,7 @@ async def _stress(plan: Plan, field: Field, endpoints: Sequence[Endpoint], seen:
         return seen.complete_to
 
     load = Load(value_bytes=rng.choice((0, 0, 500, 4000)))
+    lingers = rng.random() < LINGER_SHARE
     recorders = [Watcher(client(f"recorder{at}"), history, seen) for at in range(len(endpoints))]
     watching = [recorder.follow(EVERYTHING, bookmarks=bookmarks) for recorder in recorders]
     asking = [
@@ -179,8 +185,13 @@ async def _stress(plan: Plan, field: Field, endpoints: Sequence[Endpoint], seen:
             await _until_served(field.members, endpoints, RECOVER_S)
         await faults.mend(field)  # whoever ended last
         await _until_served(field.members, endpoints, RECOVER_S)
+        if lingers:
+            field.note("all leases must end")
+            await asyncio.sleep(LINGER_S)
         revision = await _last_write(client("last"))
         await _until_seen(recorders, revision)
+        if lingers:
+            _expect_no_leases(seen)
         await _compare(client("judge"), endpoints, revision)
 
 
@@ -243,6 +254,18 @@ async def _until_seen(recorders: Sequence[Watcher], revision: int) -> None:
             told = [one.next_revision - 1 for one in late]
             raise Violation(f"watchers stopped at {told}; the store is at {revision}")
         await asyncio.sleep(POLL_S)
+
+
+def _expect_no_leases(seen: Record) -> None:
+    """Nobody has renewed a lease for longer than any lives: no key may hang on one."""
+    left: dict[bytes, int] = {}
+    for revision in sorted(seen.events):
+        for event in seen.events[revision]:
+            left.pop(event.kv.key, None)
+            if event.kv.lease:
+                left[event.kv.key] = event.kv.lease
+    if left:
+        raise Violation(f"leases do not end: {left}")
 
 
 async def _compare(client: Client, endpoints: Sequence[Endpoint], revision: int) -> None:
