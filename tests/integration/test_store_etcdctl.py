@@ -134,6 +134,12 @@ def test_etcdctl_compacts_history(store: LocalStore) -> None:
         store.etcdctl("get", "old", f"--rev={first}")
 
 
+@pytest.mark.timeout(150)
+def test_etcdctl_finds_the_performance_good(tmp_path: Path) -> None:
+    with local_store(tmp_path) as alone:
+        assert "\nPASS\n" in alone.etcdctl("check", "perf", "--load=s", timeout_s=120)
+
+
 # What every etcd client relies on
 
 

@@ -19,6 +19,9 @@ from ..raft.peers import Peers
 from ..store import Store
 from .errors import Context, refusing
 
+NO_REVISION = 0
+"""Members have none: etcd's answers about them do not name the keys' revision either."""
+
 
 class Cluster(rpc_pb2_grpc.ClusterServicer):
     """Who the members are, and who shall be."""
@@ -36,7 +39,7 @@ class Cluster(rpc_pb2_grpc.ClusterServicer):
         if request.linearizable:
             self._store.refuse_learner()
             await self._store.node.read_barrier()
-        return pb.MemberListResponse(header=self._store.header(), members=self._members())
+        return pb.MemberListResponse(header=self._header(), members=self._members())
 
     @refusing
     async def MemberAdd(
@@ -51,7 +54,7 @@ class Cluster(rpc_pb2_grpc.ClusterServicer):
         await self._change(MemberAdd(id, urls, request.isLearner))
         members = self._members()
         added = next((member for member in members if id == member.ID), None)
-        return pb.MemberAddResponse(header=self._store.header(), member=added, members=members)
+        return pb.MemberAddResponse(header=self._header(), member=added, members=members)
 
     @refusing
     async def MemberRemove(
@@ -65,7 +68,7 @@ class Cluster(rpc_pb2_grpc.ClusterServicer):
             if left < needed:
                 raise UnhealthyCluster
         await self._change(MemberRemove(request.ID))
-        return pb.MemberRemoveResponse(header=self._store.header(), members=self._members())
+        return pb.MemberRemoveResponse(header=self._header(), members=self._members())
 
     @refusing
     async def MemberUpdate(
@@ -73,7 +76,7 @@ class Cluster(rpc_pb2_grpc.ClusterServicer):
     ) -> pb.MemberUpdateResponse:
         """Let a member be reached elsewhere."""
         await self._change(MemberUpdate(request.ID, tuple(request.peerURLs)))
-        return pb.MemberUpdateResponse(header=self._store.header(), members=self._members())
+        return pb.MemberUpdateResponse(header=self._header(), members=self._members())
 
     @refusing
     async def MemberPromote(
@@ -81,7 +84,10 @@ class Cluster(rpc_pb2_grpc.ClusterServicer):
     ) -> pb.MemberPromoteResponse:
         """Let a learner count that has caught up."""
         await self._change(MemberPromote(request.ID))
-        return pb.MemberPromoteResponse(header=self._store.header(), members=self._members())
+        return pb.MemberPromoteResponse(header=self._header(), members=self._members())
+
+    def _header(self) -> pb.ResponseHeader:
+        return self._store.header(NO_REVISION)
 
     async def _change(self, change: MembershipChange) -> None:
         self._store.refuse_learner()

@@ -27,6 +27,7 @@ ETCD_VERSION = "3.5.0"
 """Whose API we serve; clients ask."""
 
 STORAGE_VERSION = "3.5"
+NEVER_COMPACTED = -1
 ADMIN = frozenset({"Defragment", "Hash", "HashKV", "Snapshot", "MoveLeader", "Downgrade"})
 """What only root may call, once the store asks who calls."""
 
@@ -94,7 +95,7 @@ class Maintenance(rpc_pb2_grpc.MaintenanceServicer):
         return pb.HashKVResponse(
             header=self._store.header(),
             hash=value,
-            compact_revision=compacted,
+            compact_revision=compacted or NEVER_COMPACTED,
             hash_revision=revision,
         )
 
