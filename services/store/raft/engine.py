@@ -91,6 +91,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self._followers.be(self._peers, self._now_s())
         if self.is_leader:
             if not self.is_voter:
+                self._beat()  # perhaps only we know that this was committed
                 self._step_down(self.term)
             elif before != self._voters:
                 self._advance()
@@ -208,9 +209,8 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self._count_vote(self.name, is_trial=is_trial)
 
     def _count_vote(self, voter: str, *, is_trial: bool) -> None:
-        if voter in self._voters:
-            self._votes.add(voter)
-        if len(self._votes) < self._majority:
+        self._votes.add(voter)
+        if len(self._votes.intersection(self._voters)) < self._majority:
             return
         if is_trial:
             self._stand()

@@ -53,7 +53,7 @@ class Membership:
         self._engine = engine
         self._applied = applied
         self._in_effect: tuple[Member, ...] = ()
-        self._newest_change = 0
+        self._changes: list[tuple[int, tuple[Member, ...]]] = []  # in the log, and not applied
         self.on_members: Callable[[tuple[Member, ...]], None] = lambda members: None
 
     @property
@@ -70,7 +70,7 @@ class Membership:
     def may_change(self) -> bool:
         """Say whether the next change may be appended: we lead, and know all earlier ones."""
         engine = self._engine
-        return engine.has_applied_own and engine.applied_index >= self._newest_change
+        return engine.has_applied_own and not self._changes
 
     def encode(self, batch: Batch) -> bytes:
         """Return the command of an entry that is appended now."""
@@ -78,17 +78,26 @@ class Membership:
 
     def stored(self, entries: Sequence[Entry]) -> None:
         """Entries are in the log: those before a change were in effect when it was appended."""
-        if entries and entries[0][1] <= self._newest_change:
-            self._newest_change = 0  # they took the place of what was cut away
+        changes = self._changes
+        while entries and changes and changes[-1][0] >= entries[0][1]:
+            changes.pop()  # they took the place of what was cut away
         for command, index, _ in entries:
             if command[:1] == CHANGE:
-                self._newest_change = index
-                self._put_in_effect(decode(command).members)
+                members = decode(command).members
+                changes.append((index, members))
+                self._put_in_effect(members)
 
     def applied(self, index: int) -> None:
-        """The members changed with an entry, or with a snapshot, that was applied."""
-        if index >= self._newest_change:
+        """A change, or something else that touches the members, was applied."""
+        while self._changes and self._changes[0][0] <= index:
+            del self._changes[0]
+        if not self._changes:
             self._put_in_effect(self._applied())
+
+    def replaced(self) -> None:
+        """A snapshot took the place of the log."""
+        self._changes.clear()
+        self._put_in_effect(self._applied())
 
     def _put_in_effect(self, members: tuple[Member, ...]) -> None:
         if not members or members == self._in_effect:

@@ -330,7 +330,7 @@ class Node(Generic[Outcome]):
                 if index > self._journal.committed_index:
                     self._journal.note_committed(index)
                 self._apply_batch(decode(command).batch)
-            if self._machine.members() is not self._members:
+            if kind == CHANGE or self._machine.members() is not self._members:
                 self._members = self._machine.members()
                 self.membership.applied(index)
         self._machine.settle()
@@ -355,7 +355,7 @@ class Node(Generic[Outcome]):
     def skip(self) -> None:
         """A snapshot took us further: what became of entries that it covers is unknown."""
         self._members = self._machine.members()
-        self.membership.applied(self.engine.applied_index)
+        self.membership.replaced()
         pending, self._pending = self._pending, {}
         for done, _, _ in pending.values():
             if not done.done():
