@@ -96,6 +96,7 @@ class Transcript:
         self._endpoints, self.directory = list(endpoints), directory
         self._names: dict[str, str] = {}
         self._said: list[str] = []
+        self._leases = 0
         self._name_members()
 
     def _name_members(self) -> None:
@@ -127,7 +128,8 @@ class Transcript:
         done = self._run(*arguments, stdin=stdin)
         lease = re.match(r"lease (\w+) granted", done.stdout)
         if lease and lease[1] not in self._names:
-            self.name_id(int(lease[1], 16), f"lease {len(self._names)}")
+            self._leases += 1
+            self.name_id(int(lease[1], 16), f"lease {self._leases}")
         typed = f" <<< {stdin[:SHOWN]!r}" if stdin else ""
         code = f"exit {done.returncode}\n" if done.returncode else ""
         self.note(f"\n$ {' '.join(arguments)}{typed}\n{done.stdout}{done.stderr}{code}")
