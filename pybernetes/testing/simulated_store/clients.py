@@ -29,6 +29,7 @@ from services.store.core.errors import (
     LeaseExists,
     LeaseNotFound,
     NoLeader,
+    NotForLearners,
     TimedOut,
     TooManyRequests,
 )
@@ -48,7 +49,7 @@ THINK_S = 0.06
 LEASED_SHARE = 0.8
 """Of its time to live, a lease is there for certain: clocks differ."""
 
-REFUSED = (Unreachable, NoLeader, TooManyRequests)
+REFUSED = (Unreachable, NoLeader, NotForLearners, TooManyRequests)
 UNKNOWN = (Lost, TimedOut)
 
 
@@ -217,7 +218,7 @@ class Client:
         return b"%s-%d%s" % (self._name.encode(), self._number, padding)
 
     def _member(self) -> str:
-        return self._rng.choice(self._world.names)
+        return self._rng.choice(self._world.voters())
 
     async def _write(self, command: Command, value: bytes | None = None) -> tuple[Any, int]:
         before, member = self._traffic.revision, self._member()

@@ -79,7 +79,10 @@ class Nemesis:
             await self._world.crash(name)
 
     def _restart(self) -> None:
-        down = [member for member in self._world.members.values() if not member.is_on]
+        world = self._world
+        down = [
+            it for it in world.members.values() if not it.is_on and not world.is_removed(it.name)
+        ]
         if down:
             self._world.start(self._rng.choice(down).name, self._rng.uniform(0, 1e5))
 

@@ -13,6 +13,7 @@ from pybernetes.testing.tcp import TcpLoop
 
 from .clients import Client, Traffic
 from .nemesis import Nemesis
+from .operator import Operator
 from .watchers import WatchingClient
 from .world import World, leaves
 
@@ -21,6 +22,9 @@ SETTLE_S = 8.0
 """Longer than a request that was sent to a broken cluster waits."""
 
 CALM_S = 3.0
+OPERATOR_SHARE = 0.6
+"""Of all clusters, the members change."""
+
 CLIENTS = 4
 WATCHERS = 3
 
@@ -35,6 +39,7 @@ class Outcome:
     unknown: int
     events: int
     compacted: int
+    changes: int
     entries: int
     traffic: int
     story: tuple[str, ...]
@@ -81,15 +86,19 @@ async def _run(seed: int, faults_s: float, story: list[str]) -> Outcome:
     clients = [Client(traffic, f"c{at}", world.draw(f"client {at}")) for at in range(CLIENTS)]
     watchers = [WatchingClient(traffic, world.draw(f"watcher {at}")) for at in range(WATCHERS)]
     nemesis = Nemesis(world, world.draw("nemesis"))
+    operator = Operator(world, world.draw("operator"))
+    has_operator = world.draw("run").random() < OPERATOR_SHARE
     try:
         async with asyncio.TaskGroup() as tasks:
             guard = tasks.create_task(_watch_over(world))
             asking = [tasks.create_task(client.run()) for client in clients]
             asking += [tasks.create_task(watcher.run()) for watcher in watchers]
-            harm = tasks.create_task(nemesis.run())
+            harm = [tasks.create_task(nemesis.run())]
+            if has_operator:
+                harm.append(tasks.create_task(operator.run()))
             await asyncio.sleep(faults_s)
-            nemesis.is_over = True
-            await harm
+            nemesis.is_over = operator.is_over = True
+            await asyncio.wait(harm)
             await world.mend()
             await _calm(world, traffic)
             for task in asking:
@@ -109,6 +118,7 @@ async def _run(seed: int, faults_s: float, story: list[str]) -> Outcome:
         traffic.unknown,
         sum(watcher.events for watcher in watchers),
         sum(watcher.compacted for watcher in watchers),
+        operator.changes,
         world.truth.index,
         world.truth.traffic,
         tuple(story),
@@ -121,10 +131,10 @@ async def _watch_over(world: World) -> None:
 
 async def _calm(world: World, traffic: Traffic) -> None:
     """When nothing is broken any more, nothing is refused."""
-    await asyncio.sleep(SETTLE_S)
+    await world.settle(SETTLE_S)
     before = traffic.failed + traffic.unknown
     written = traffic.written
-    await asyncio.sleep(CALM_S)
+    await world.settle(CALM_S)
     if traffic.failed + traffic.unknown > before:
         world.truth.fail(f"a request fails though nothing is broken: {traffic.last_failure}")
     if traffic.written == written:

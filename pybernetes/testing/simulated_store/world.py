@@ -11,12 +11,14 @@ from typing import Any, TypeVar
 from pybernetes.testing.disk import Medium, PowerLost
 from pybernetes.testing.processes import Process
 from pybernetes.testing.tcp import Tcp, TcpLoop
-from services.store.bootstrap import cluster_id, first_members
+from services.store.bootstrap import CannotJoin, cluster_id, first_members
 from services.store.config import Config
 from services.store.core.members import Members
 from services.store.core.state import State
+from services.store.directory import WrongDirectory
 from services.store.disk import DiskFailed
 from services.store.raft.membership import member_name
+from services.store.replica import RemovedFromCluster
 
 from .member import DATA, LOG_LIMITS, Life, live
 from .truth import Truth, Violation
@@ -42,10 +44,10 @@ class Lost(Exception):
 class Member:
     """A member, alive or not; its disk stays."""
 
-    def __init__(self, name: str, medium: Medium) -> None:
+    def __init__(self, name: str, medium: Medium, id: str) -> None:
         self.name = name
         self.medium = medium
-        self.id = ""
+        self.id = id
         self.process: Process | None = None
         self.life: Life | None = None
         self.gone: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -68,12 +70,14 @@ class World:
         self.lines: list[str] = []
         self.violation: asyncio.Future[None] = loop.create_future()
         self.tcp = loop.tcp = Tcp(self.draw("network"), loop)
-        self.members = {
-            name: Member(name, Medium(self.draw(f"disk of {name}"))) for name in self.names
-        }
+        self._first_names = tuple(self.names)
         addresses = {name: _peer_address(name) for name in self.names}
         first = first_members(cluster_id(addresses, ""), addresses, "http")
         self._name_of = {member_name(member.id): member.name for member in first}
+        self.members = {
+            it.name: Member(it.name, Medium(self.draw(f"disk of {it.name}")), member_name(it.id))
+            for it in first
+        }
         self.truth = Truth(
             self.draw("checks"),
             lambda id: self.members[self.name_of(id)].medium,
@@ -89,6 +93,31 @@ class World:
             window_entries=self._rng.choice((4, 1_024)),
         )
         self._ending: dict[asyncio.Task[None], None] = {}
+
+    # Who there is.
+
+    def add(self, name: str, id: int) -> None:
+        """Prepare a member that is to join; it is started like any other that is down."""
+        self.names.append(name)
+        self.members[name] = Member(name, Medium(self.draw(f"disk of {name}")), member_name(id))
+        self._name_of[member_name(id)] = name
+
+    def voters(self) -> list[str]:
+        """Return the names of those who count, by what has happened so far."""
+        return [self.name_of(member_name(it.id)) for it in self.truth.state.members.voters()]
+
+    def peer_url(self, name: str) -> str:
+        """Return where a member's peers reach it."""
+        return f"http://{_peer_address(name)}"
+
+    def is_removed(self, name: str) -> bool:
+        """Say whether a member was one, and never will be again."""
+        id = self.members[name].id
+        return self.truth.state.members.is_removed(int(id, 16))
+
+    def _belonging(self) -> list[Member]:
+        ids = [member_name(it.id) for it in self.truth.state.members.all()]
+        return [self.members[self.name_of(id)] for id in ids]
 
     def name_of(self, id: str) -> str:
         """Return what a member is called whom Raft calls by its ID."""
@@ -121,17 +150,20 @@ class World:
 
         def on_up(life: Life) -> None:
             member.life = life
-            member.id = life.node.name
+            assert member.id == life.node.name
 
         await live(self.config(member.name), disk, process, rng, self._limits, self.truth, on_up)
 
     def config(self, name: str) -> Config:
         """Return the settings of a member."""
+        is_first = name in self._first_names
+        others = self._first_names if is_first else dict.fromkeys((*self.voters(), name))
         return Config(
             name=name,
+            initial_cluster_state="new" if is_first else "existing",
             listen=f"{name}:2379",
             peer_listen=_peer_address(name),
-            initial_cluster=tuple(f"{it}={_peer_address(it)}" for it in self.names),
+            initial_cluster=tuple(f"{it}={_peer_address(it)}" for it in others),
             data_dir=DATA,
         )
 
@@ -144,11 +176,19 @@ class World:
         others = [error for error in errors if not isinstance(error, PowerLost)]
         if violations:
             self._violate(violations[0])
-        elif others and all(_is_full(error) for error in others):
+        elif (others and self._may_end(member, others)) or (
+            others and all(_is_full(error) for error in others)
+        ):
             self.tell(f"{member.name} ended: {others[0]}")
             self._end_soon(self.kill(member.name))
         elif others:
             self._violate(others[0])
+
+    def _may_end(self, member: Member, errors: list[BaseException]) -> bool:
+        """Say whether a member may end because of who the members are."""
+        if self.is_removed(member.name):
+            return all(isinstance(it, RemovedFromCluster | WrongDirectory) for it in errors)
+        return all(isinstance(it, CannotJoin) for it in errors)
 
     def _violate(self, error: BaseException) -> None:
         if not self.violation.done():
@@ -224,11 +264,14 @@ class World:
         for member in self.members.values():
             if member.medium.mounted is not None:
                 member.medium.mounted.lose_power_after(None)
-        await self._until(lambda: not self._ending, "end of those that die")
+        while self._ending:
+            await asyncio.wait(list(self._ending))
+            await asyncio.sleep(0)  # until `_ended` was called
         for name, member in self.members.items():
             member.medium.slowness, member.medium.capacity_bytes = 1.0, None
             if member.process is None:
-                self.start(name)
+                if not self.is_removed(name):
+                    self.start(name)
             else:
                 member.process.thaw()
                 member.process.run_clock_at(1.0)
@@ -237,24 +280,37 @@ class World:
     async def agree(self) -> None:
         """Nobody asks for anything any more: soon all members are in the same state."""
         await self._until(self._is_level, "agreement")
-        for member in self.members.values():
+        for member in self._belonging():
             assert member.life is not None
             self.truth.check_state(member.id, member.life.replica.machine.state)
+
+    async def settle(self, seconds: float) -> None:
+        """Let time pass without faults; whoever turns out to be a member is started."""
+        until_s = self.loop.now_s() + seconds
+        while self.loop.now_s() < until_s:
+            self._tend()
+            await asyncio.sleep(LOOK_S)
+
+    def _tend(self) -> None:
+        for member in self._belonging():
+            if not member.is_on:
+                self.start(member.name)
 
     async def _until(self, is_so: Callable[[], bool], what: str) -> None:
         deadline_s = self.loop.now_s() + RECOVER_S
         while not is_so():
+            self._tend()
             await asyncio.sleep(LOOK_S)
             if self.loop.now_s() > deadline_s:
                 self.truth.fail(f"no {what} after {RECOVER_S} s: {self._positions()}")
 
     def _is_led(self) -> bool:
-        lives = [member.life for member in self.members.values()]
+        lives = [member.life for member in self._belonging()]
         leaders = {life.node.engine.leader if life else None for life in lives}
         return None not in leaders and len(leaders) == 1
 
     def _is_level(self) -> bool:
-        lives = [member.life for member in self.members.values()]
+        lives = [member.life for member in self._belonging()]
         return all(life and life.node.engine.applied_index == self.truth.index for life in lives)
 
     def _positions(self) -> dict[str, object]:
