@@ -65,10 +65,12 @@ class Process:
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Let it do something."""
         assert not self.is_over
-        task = self._loop.create_task(work, context=self.context.copy())
+        return self._loop.create_task(work, context=self.context.copy())
+
+    def own(self, task: asyncio.Task[Any]) -> None:
+        """Know of a task, to end it in time."""
         self._tasks[task] = None
-        task.add_done_callback(self._forget, context=Context())
-        return task
+        task.add_done_callback(self._forget, context=_NOBODY)
 
     def call_soon(self, callback: Callable[..., object], *args: object) -> None:
         """Let something happen in it as soon as it runs; nothing if it is over."""
@@ -99,7 +101,7 @@ class Process:
     def _forget(self, task: asyncio.Task[Any]) -> None:
         self._tasks.pop(task, None)
         if not task.cancelled():
-            task.exception()  # whoever spawned it has been told, if they wanted to know
+            task.exception()  # whoever began it has been told, if they wanted to know
 
     def hold(self, handle: asyncio.Handle) -> bool:
         """Say whether a callback of this process must not run now; keep it if it is frozen."""
@@ -182,6 +184,20 @@ class ProcessLoop(SimLoop):
         process = _current.get() if context is None else context.get(_current)
         now_s = self.now_s() if process is None else process.monotonic_s()
         return self.call_at(now_s + delay, callback, *args, context=context)
+
+    def create_task(  # type: ignore[override]
+        self,
+        coro: Coroutine[Any, Any, T],
+        *,
+        name: object = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[T]:
+        """Begin a task; it ends with its process."""
+        task = super().create_task(coro, name=name, context=context)
+        process = _current.get() if context is None else context.get(_current)
+        if process is not None:
+            process.own(task)
+        return task
 
     def call_true_at(self, when_s: float, callback: Callable[[], object]) -> asyncio.TimerHandle:
         """Run a callback of nobody at a true time."""
