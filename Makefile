@@ -9,7 +9,7 @@ RUNTIME ?= auto
 SEEDS ?= 1-10
 STORE ?= ours
 
-.PHONY: help setup proto fmt check test unit integration robustness imports up down status demo bench bench-store clean
+.PHONY: help setup proto fmt check test unit integration robustness simulation imports up down status demo bench bench-store clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ integration: setup  ## real processes only
 
 robustness: setup  ## break the store under load (SEEDS=1-10 STORE=ours|etcd), as root for all faults
 	$(BIN)/python -m pybernetes.testing.robustness --store $(STORE) --seeds $(SEEDS)
+
+simulation: setup  ## clusters of the store in virtual time, one for each seed (SEEDS=1-10)
+	$(BIN)/python -m pybernetes.testing.simulated_store $(SEEDS)
 
 imports: setup  ## the layering contracts
 	$(BIN)/lint-imports
