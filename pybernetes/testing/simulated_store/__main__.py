@@ -9,15 +9,16 @@ import sys
 import time
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 from .run import Failed, run
 
 
-def attempt(seed: int) -> tuple[bool, str]:
+def attempt(seed: int, *, has_operator: bool) -> tuple[bool, str]:
     """Run one seed; say whether it went well, and what there is to tell."""
     began_s = time.perf_counter()
     try:
-        it = run(seed)
+        it = run(seed, has_operator=has_operator)
     except Failed as failure:
         return False, str(failure)
     took_s = time.perf_counter() - began_s
@@ -33,12 +34,14 @@ def main(arguments: Iterable[str]) -> int:
     parser = argparse.ArgumentParser(prog="pybernetes.testing.simulated_store")
     parser.add_argument("seeds", help="one seed, or the first and last of many: 0-999")
     parser.add_argument("--jobs", type=int, default=1, help="processes at work")
+    parser.add_argument("--operator", action="store_true", help="change the members, too")
     parsed = parser.parse_args(list(arguments))
     first, _, last = parsed.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
+    wanted = partial(attempt, has_operator=parsed.operator)
     failed = 0
     with ProcessPoolExecutor(parsed.jobs) as pool:
-        for is_good, told in pool.map(attempt, seeds):
+        for is_good, told in pool.map(wanted, seeds):
             failed += not is_good
             sys.stdout.write(f"{told}\n")
             sys.stdout.flush()

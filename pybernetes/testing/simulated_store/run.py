@@ -22,9 +22,6 @@ SETTLE_S = 8.0
 """Longer than a request that was sent to a broken cluster waits."""
 
 CALM_S = 3.0
-OPERATOR_SHARE = 0.6
-"""Of all clusters, the members change."""
-
 CLIENTS = 4
 WATCHERS = 3
 
@@ -57,12 +54,15 @@ class Failed(AssertionError):
         )
 
 
-def run(seed: int, *, faults_s: float = FAULTS_S) -> Outcome:
-    """Let a cluster live through what a seed brings; Failed when something was wrong."""
+def run(seed: int, *, faults_s: float = FAULTS_S, has_operator: bool = False) -> Outcome:
+    """Let a cluster live through what a seed brings; Failed when something was wrong.
+
+    With an operator, its members change meanwhile.
+    """
     story: list[str] = []
     with _silence(), asyncio.Runner(loop_factory=TcpLoop) as runner:
         try:
-            return runner.run(_run(seed, faults_s, story))
+            return runner.run(_run(seed, faults_s, has_operator, story))
         except Exception as error:
             raise Failed(seed, error, story) from error
 
@@ -78,7 +78,7 @@ def _silence() -> Iterator[None]:
         structlog.configure(**before)
 
 
-async def _run(seed: int, faults_s: float, story: list[str]) -> Outcome:
+async def _run(seed: int, faults_s: float, has_operator: bool, story: list[str]) -> Outcome:
     size = random.Random(seed).choices((3, 5, 1), (6, 2, 1))[0]
     world = World(str(seed), size)
     world.lines = story
@@ -87,7 +87,6 @@ async def _run(seed: int, faults_s: float, story: list[str]) -> Outcome:
     watchers = [WatchingClient(traffic, world.draw(f"watcher {at}")) for at in range(WATCHERS)]
     nemesis = Nemesis(world, world.draw("nemesis"))
     operator = Operator(world, world.draw("operator"))
-    has_operator = world.draw("run").random() < OPERATOR_SHARE
     try:
         async with asyncio.TaskGroup() as tasks:
             guard = tasks.create_task(_watch_over(world))
