@@ -91,8 +91,8 @@ class Machine(Protocol[Made]):
 class Snapshots(Protocol):
     """Takes snapshots, and moves them between members."""
 
-    def applied(self) -> None:
-        """Some entries were applied."""
+    def applied(self, size_bytes: int) -> None:
+        """Some entries were applied; they are so long."""
 
     def needed(self, peer: str) -> None:
         """A peer cannot be helped with the log."""
@@ -334,7 +334,7 @@ class Node(Generic[Outcome]):
                 self._members = self._machine.members()
                 self.membership.applied(index)
         self._machine.settle()
-        self.snapshots.applied()
+        self.snapshots.applied(sum([len(command) for command, _, _ in entries]))
         self._reads.applied()
         if self.engine.applied_index < self.engine.commit_index:
             self._work.set()

@@ -22,6 +22,10 @@ from .followers import Send
 from .journal import Journal
 from .messages import SnapshotChunk, SnapshotWanted
 
+AGAIN_S = 1.0
+"""A member that has asked for no piece for so long is offered the beginning again: every append
+finds that it needs a snapshot, also while it gets one, or installs it."""
+
 log = get_logger("snapshots")
 
 
@@ -53,6 +57,8 @@ class Transfers:
         self._send = send
         self._on_installed = on_installed
         self._limits = limits
+        self._sent_s: dict[str, float] = {}
+        self._applied_bytes = 0  # since the last snapshot
         self._incoming: _Incoming | None = None
         self._arrived: tuple[str, Path] | None = None
         self._asked: list[asyncio.Future[SnapshotFile]] = []
@@ -62,6 +68,9 @@ class Transfers:
 
     def needed(self, peer: str) -> None:
         """Begin at the beginning; a peer that has some of it asks for the rest."""
+        now_s = asyncio.get_running_loop().time()
+        if now_s - self._sent_s.get(peer, float("-inf")) < AGAIN_S:
+            return
         newest = self._files.newest
         assert newest is not None, "the log was shortened without a snapshot"
         self._send_chunk(peer, newest, 0)
@@ -78,6 +87,7 @@ class Transfers:
         self._send_chunk(peer, newest, message.offset if same else 0)
 
     def _send_chunk(self, peer: str, snapshot: SnapshotFile, offset: int) -> None:
+        self._sent_s[peer] = asyncio.get_running_loop().time()
         disk = self._files.disk
         try:
             total = disk.size(snapshot.path)
@@ -120,8 +130,9 @@ class Transfers:
         log.info("receiving a snapshot", index=index)
         return self._incoming
 
-    def applied(self) -> None:
+    def applied(self, size_bytes: int) -> None:
         """Entries were applied: perhaps the log is long enough for a snapshot."""
+        self._applied_bytes += size_bytes
         if self._is_long():
             self._wake.set()
 
@@ -137,9 +148,7 @@ class Transfers:
         since = self._engine.applied_index - (newest.index if newest else 0)
         limits = self._limits
         enough = max(limits.snapshot_bytes, self._newest_bytes * limits.snapshot_share)
-        return since >= limits.snapshot_entries or (
-            self._journal.bytes >= enough and since >= limits.keep_entries
-        )
+        return since >= limits.snapshot_entries or self._applied_bytes >= enough
 
     def _measure(self) -> None:
         newest = self._files.newest
@@ -161,6 +170,7 @@ class Transfers:
         index = self._engine.applied_index
         newest = self._files.newest
         if newest is None or newest.index < index:
+            self._applied_bytes = 0
             term = self._journal.term_at(index)
             assert term is not None
             await self._files.write(self._machine.state, index, term)
@@ -185,6 +195,7 @@ class Transfers:
         self._measure()
         if self._has(peer, head):
             return
+        self._applied_bytes = 0
         self._machine.replace(state)
         self._engine.install(peer, head.index, head.term)
         self._on_installed()
