@@ -93,6 +93,7 @@ class Http2Connection(asyncio.Protocol):
                 max_inbound_header_count=limits.headers_max,
             ),
         )
+        self._receive: Callable[[bytes], object] = self.engine.receive_data
         self.is_open = False
         self._transport: asyncio.Transport = cast("asyncio.Transport", None)
         self._is_receiving = False
@@ -145,7 +146,7 @@ class Http2Connection(asyncio.Protocol):
         self._heard = True
         self._is_receiving = True
         try:
-            self.engine.receive_data(data)
+            self._receive(data)
             self.handle(self.engine.events())
         except NGH2Error as error:
             self._fail(error)

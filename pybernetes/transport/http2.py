@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol
 
 import structlog
 
+from .authority import AuthorityRepair
 from .engine import (
     DataReceived,
     ErrorCode,
@@ -179,6 +180,8 @@ class ServerConnection(Carrier):
         on_closed: Callable[["ServerConnection"], None] | None = None,
     ) -> None:
         super().__init__(limits or Limits())
+        self._repair = AuthorityRepair()
+        self._receive = self._receive_repaired
         self._on_opened = on_opened
         self._accept = accept
         self._on_closed = on_closed
@@ -207,6 +210,12 @@ class ServerConnection(Carrier):
     def streams(self) -> tuple[ServerStream, ...]:
         """Requests that are not answered completely."""
         return tuple(self._streams.values())
+
+    def _receive_repaired(self, data: bytes) -> None:
+        """Read requests of clients that are known to name us wrongly; see `authority`."""
+        self.engine.receive_data(self._repair.feed(data))
+        if self._repair.is_over:
+            self._receive = self.engine.receive_data
 
     def handle(self, events: list[Event]) -> None:
         """Hand every event to its stream."""
@@ -336,6 +345,7 @@ class ServerConnection(Carrier):
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell every stream."""
         super().connection_lost(exc)
+        self._receive = self.engine.receive_data  # or we would keep ourselves
         streams = list(self._streams.values())
         self._streams.clear()
         self._waiting.clear()

@@ -51,6 +51,9 @@ def test_members_and_their_state_are_shown(compare: Compare) -> None:
         ctl.run("alarm", "list")
         ctl.run("alarm", "disarm")
         ctl.run("defrag", ctl.everywhere)
+        ctl.run("defrag", "--cluster")
+        ctl.run("endpoint", "status", "--cluster", "-w", "json")
+        ctl.run("endpoint", "hashkv", "--cluster", "-w", "json")
 
     compare(story)
 
