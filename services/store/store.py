@@ -16,6 +16,7 @@ from .core.command import (
     Command,
     MemberPromote,
     MemberPublish,
+    MemberRemove,
     MembershipChange,
     Range,
     Txn,
@@ -68,6 +69,7 @@ class Store:
         self.limits = limits
         self.proposals_failed = 0
         node.judge = self._judge
+        node.removes_us = self._removes_us
         self._directory = directory
         self._stored_bytes_max = limits.stored_bytes_max
         self._headers = Headers(identity.cluster_id, identity.member_id)
@@ -111,9 +113,7 @@ class Store:
 
     def _judge(self, command: bytes) -> StoreError | None:
         """As the leader: say why a change of the members must not be taken now."""
-        change = decode(command)
-        if isinstance(change, As):
-            change = change.command
+        change = _plain(command)
         if isinstance(change, MemberPromote):
             learner = self.machine.state.members.get(change.id)
             if learner is not None and learner.is_learner:
@@ -121,6 +121,10 @@ class Store:
                 if lag > self.node.engine.commit_index * READY_LAG:
                     return LearnerNotReady()
         return None
+
+    def _removes_us(self, command: bytes) -> bool:
+        change = _plain(command)
+        return isinstance(change, MemberRemove) and change.id == self.identity.member_id
 
     async def _run_out_of_space(self) -> NoReturn:
         """Tell all members that there is no space left, and refuse."""
@@ -173,3 +177,9 @@ class Store:
     def disk_bytes(self) -> int:
         """Return what our files take."""
         return sum(path.stat().st_size for path in self._directory.rglob("*") if path.is_file())
+
+
+def _plain(command: bytes) -> Command:
+    """Return what is to be done, whoever wants it."""
+    wanted = decode(command)
+    return wanted.command if isinstance(wanted, As) else wanted

@@ -121,6 +121,20 @@ def test_one_member_becomes_three_and_one_again_and_loses_nothing(tmp_path: Path
 
 
 @pytest.mark.timeout(120)
+def test_the_leader_of_two_is_let_go_and_the_other_goes_on(tmp_path: Path) -> None:
+    with local_store(tmp_path, members=2) as store:
+        leader = store.leader()
+        other = next(member for member in store.members if member is not leader)
+        store.etcdctl("--endpoints", leader.listen, "member", "remove", id_of(store, leader))
+        assert leader.process is not None
+        assert leader.process.wait(WITHIN_S) == 1
+        leader.process = None
+        store.wait_led([other])
+        with other.channel() as channel:
+            pb_grpc.KVStub(channel).Put(pb.PutRequest(key=b"a"), timeout=CALL_S)
+
+
+@pytest.mark.timeout(120)
 def test_a_learner_counts_once_it_is_promoted(tmp_path: Path) -> None:
     with local_store(tmp_path) as store:
         (first,) = store.members

@@ -56,8 +56,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self._voters: tuple[str, ...] = ()
         self.transferee: str | None = None
         self.__raftLeader: Any
-        others = tuple(peers)
-        me = Node(name)
+        others, me = tuple(peers), Node(name)
         nodes = {Node(peer) for peer in others}
         super().__init__(me, nodes, settings, transport=Transport(self, me, nodes))
         self._now_s = now_s
@@ -370,11 +369,8 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
 
     def _pay(self) -> None:
         """Acknowledge what we owe our leader, once it is durable."""
-        if self._owed is None:
-            return
-        leader, term, matched = self._owed
-        if matched <= self._journal.synced_index:
-            self._owed = None
+        if self._owed is not None and self._owed[2] <= self._journal.synced_index:
+            (leader, term, matched), self._owed = self._owed, None
             self._told_round = self._leader_round
             self._send(leader, Ack(term, matched + 1, True, self._leader_round))
 
@@ -438,6 +434,11 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
 
     # Handing over.
 
+    def successor(self) -> str | None:
+        """Return who could lead in our place best; None if nobody who counts answers."""
+        others = [it for it in self._voters if it != self.name and self.reaches(it)]
+        return max(others, key=self._followers.match_index, default=None)
+
     def transfer(self, peer: str) -> None:
         """Let another member lead as soon as it has all that we have; take nothing new until then.
 
@@ -456,10 +457,8 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
 
     def take_committed(self, limit: int) -> list[Entry]:
         """Return the next committed entries; they count as applied."""
-        count = min(limit, self.commit_index - self.applied_index)
-        if count <= 0:
-            return []
-        entries = self._journal.entries(self.applied_index + 1, count)
+        count = max(0, min(limit, self.commit_index - self.applied_index))
+        entries = self._journal.entries(self.applied_index + 1, count) if count else []
         self.__raftLastApplied += len(entries)
         return entries
 

@@ -72,6 +72,10 @@ class Membership:
         engine = self._engine
         return engine.has_applied_own and not self._changes
 
+    def newest_up_to(self, index: int) -> int:
+        """Return where the newest change stands that is not applied; 0 if none is so early."""
+        return max((at for at, _ in self._changes if at <= index), default=0)
+
     def encode(self, batch: Batch) -> bytes:
         """Return the command of an entry that is appended now."""
         return CHANGE + _encoder.encode(Change(self._in_effect, batch))

@@ -123,6 +123,7 @@ class Node(Generic[Outcome]):
         self.snapshots: Snapshots  # set before anything runs
         self.membership = Membership(self.engine, machine.members)
         self.judge: Callable[[bytes], StoreError | None] = lambda command: None
+        self.removes_us: Callable[[bytes], bool] = lambda command: False
         self.removed = asyncio.Event()
         self._members = machine.members()
         self._changes_queued: list[tuple[str, int, bytes]] = []
@@ -259,13 +260,31 @@ class Node(Generic[Outcome]):
             self._work.set()
             return
         refusal = self.judge(command)
-        if refusal is None:
+        if self.removes_us(command) and self._gives_way():
+            if origin == self.name:
+                self._refuse(sequence)
+            else:
+                self._peers.send(origin, Refused(sequence, is_overload=False))
+        elif refusal is None:
             self._changes_queued.append((origin, sequence, command))
             self._work.set()
         elif origin == self.name:
             self._pending[sequence][0].set_exception(refusal)
         else:
             self._peers.send(origin, Refused(sequence, is_overload=False, is_not_ready=True))
+
+    def _gives_way(self) -> bool:
+        """Let somebody else lead, who then lets us go; say whether anybody can.
+
+        When a leader goes, it may take with it that this is committed: with two members, the
+        other would wait for it for ever.
+        """
+        if self.engine.transferee is None:
+            successor = self.engine.successor()
+            if successor is None:
+                return False
+            self.engine.transfer(successor)
+        return True
 
     def _refuse(self, sequence: int) -> None:
         pending = self._pending.pop(sequence, None)
@@ -327,8 +346,6 @@ class Node(Generic[Outcome]):
             if kind == _REGULAR:
                 self._apply_batch(self._decoder.decode(memoryview(command)[1:]))
             elif kind == CHANGE:
-                if index > self._journal.committed_index:
-                    self._journal.note_committed(index)
                 self._apply_batch(decode(command).batch)
             if kind == CHANGE or self._machine.members() is not self._members:
                 self._members = self._machine.members()
@@ -414,7 +431,14 @@ class Node(Generic[Outcome]):
         self._reads.on_round(round)
 
     def on_commit(self) -> None:
-        """There is something to apply."""
+        """There is something to apply.
+
+        That a change is committed is noted before anybody hears it from us: who goes with it may
+        be the only other one that knows.
+        """
+        change = self.membership.newest_up_to(self.engine.commit_index)
+        if change > self._journal.committed_index:
+            self._journal.note_committed(change)
         self._work.set()
 
     def on_stored(self, entries: list[Entry]) -> None:
