@@ -3,11 +3,14 @@
 from bisect import bisect_left
 from collections.abc import Callable
 
+from services.store.limits import LOG_LIMITS
 from services.store.raft.journal import Entry
 
 
 class FakeJournal:
     """The log of one member. Writes wait until the disk takes them, in order."""
+
+    limits = LOG_LIMITS
 
     def __init__(self) -> None:
         self._entries: list[Entry] = [(b"", 1, 0)]

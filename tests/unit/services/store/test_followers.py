@@ -3,12 +3,8 @@
 import pytest
 
 from pybernetes.testing.fake_journal import FakeJournal
-from services.store.raft.followers import (
-    APPEND_BYTES_MAX,
-    APPEND_ENTRIES_MAX,
-    WINDOW_ENTRIES,
-    Followers,
-)
+from services.store.limits import LOG_LIMITS
+from services.store.raft.followers import Followers
 from services.store.raft.journal import Entry
 from services.store.raft.messages import Ack, Append, Message
 
@@ -29,8 +25,8 @@ class World:
             lambda previous, term, entries: Append(1, previous, term, entries, 0, 0),
             self.helped.append,
         )
-        self.followers.begin(("b", "c"), NOW_S)
         self.grow(entries, command)
+        self.followers.begin(("b", "c"), NOW_S)
 
     def _send(self, peer: str, message: Message) -> bool:
         assert isinstance(message, Append)
@@ -94,19 +90,19 @@ def test_new_entries_are_sent_once_and_at_once(known: World) -> None:
 
 
 def test_a_follower_is_fed_only_so_far_ahead_of_its_answers(known: World) -> None:
-    known.grow(2 * WINDOW_ENTRIES)
+    known.grow(2 * LOG_LIMITS.window_entries)
     known.followers.feed("b")
     sent = known.taken()
-    assert all(len(indexes) <= APPEND_ENTRIES_MAX for indexes in sent)
-    assert sum(map(len, sent)) == WINDOW_ENTRIES
+    assert all(len(indexes) <= LOG_LIMITS.append_entries for indexes in sent)
+    assert sum(map(len, sent)) == LOG_LIMITS.window_entries
     known.ack(104)
     known.followers.feed("b")
     assert sum(map(len, known.taken())) == 100
 
 
 def test_a_message_is_only_so_large_but_takes_one_entry_at_least(known: World) -> None:
-    known.grow(3, b"\0" * (APPEND_BYTES_MAX // 2))
-    known.grow(1, b"\0" * (APPEND_BYTES_MAX * 2))
+    known.grow(3, b"\0" * (LOG_LIMITS.append_bytes // 2))
+    known.grow(1, b"\0" * (LOG_LIMITS.append_bytes * 2))
     known.followers.feed("b")
     assert known.taken() == [[5, 6], [7], [8]]
 
