@@ -98,14 +98,15 @@ async def full(field: Field) -> None:
     left_bytes = field.rng.choice((0, 4096, 100_000))
     async with field.broken(f"full {_names(members)} {left_bytes} bytes left"):
         for member in members:
-            member.is_expected_down = True
+            member.excuses += 1
             await asyncio.to_thread(member.fill, left_bytes)
         await asyncio.sleep(field.rng.choice((0.5, 1.5, 3)))
         for member in members:
-            member.empty()
+            if member.excuses == 1:
+                member.empty()
         await asyncio.sleep(GIVE_UP_S)
         for member in members:
-            member.is_expected_down = False
+            member.excuses -= 1
 
 
 async def clock(field: Field) -> None:
@@ -161,7 +162,7 @@ async def keep_alive(field: Field) -> None:
     while True:
         await asyncio.sleep(WATCH_S)
         for member in field.members:
-            expected = member.is_expected_down
+            expected = member.excuses > 0
             if not member.reap():
                 continue
             if expected:

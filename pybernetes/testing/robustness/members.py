@@ -72,8 +72,8 @@ class Member:
     joins: bool = False
     """It was added to a cluster that existed before it."""
 
-    is_expected_down: bool = False
-    """If it ends now, its disk was full."""
+    excuses: int = 0
+    """How many faults may end it now: full disks, and its removal."""
 
     exits: list[str] = field(default_factory=list)
     """How it ended when nobody had asked for it."""

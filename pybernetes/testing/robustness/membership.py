@@ -36,11 +36,11 @@ async def replace(field: Field) -> None:
             deadline_s = time.monotonic() + REPLACED_S
             old = await _until(deadline_s, lambda: _listed(field, others, victim))
             assert old is not None
-            victim.is_expected_down = True  # it ends as soon as it knows
+            victim.excuses += 1  # it ends as soon as it knows
             await _until(deadline_s, lambda: _removed(field, others, victim, old.ID))
             victim.is_removed = True
             victim.kill()
-            victim.is_expected_down = False
+            victim.excuses -= 1
             shutil.rmtree(victim.root / "data", ignore_errors=True)
             as_learner = field.rng.random() < 0.5
             new = await _until(
