@@ -76,6 +76,7 @@ async def identify(
         cluster = cluster_id(addresses, config.initial_cluster_token)
         members = first_members(cluster, addresses, scheme)
         ours = next(member for member in members if member.name == config.name)
+        await _refuse_if_started(config, cluster, ours, tls)
         await files.write(State(members=Members(members)), FIRST_INDEX, 0)
         met = ()
     else:
@@ -89,15 +90,36 @@ async def identify(
                 f" etcdctl member add {config.name} --peer-urls={scheme}://{at}"
             )
         if found.name:
-            raise CannotJoin(
-                f"member {found.name} at {at} has been started before, and its data is gone:"
-                f" remove it with etcdctl member remove {found.id:x}, and add it again"
-            )
+            raise _data_is_gone(found)
         ours = found
         log.info("joining", cluster=f"{cluster:x}", member=f"{ours.id:x}")
     owner = Owner(FORMAT, f"{cluster:x}", member_name(ours.id), config.name)
     write_owner(disk, directory, owner)
     return owner, met
+
+
+async def _refuse_if_started(
+    config: Config, cluster: int, ours: Member, tls: TlsFiles | None
+) -> None:
+    """Raise CannotJoin if one of the others knows that we have had data: we have voted with it.
+
+    As etcd: who has told the others where its clients reach it has been started. Members that do
+    not answer are not waited for, since all may be starting for the first time.
+    """
+    for name, at in config.members().items():
+        answer = None if name == config.name else await ask_members((at,), tls)
+        if answer is None or answer.cluster != cluster:
+            continue
+        for member in answer.members:
+            if member.id == ours.id and member.client_urls:
+                raise _data_is_gone(member)
+
+
+def _data_is_gone(member: Member) -> CannotJoin:
+    return CannotJoin(
+        f"member {member.name} at {address(member)} has been started before, and its data is gone:"
+        f" remove it with etcdctl member remove {member.id:x}, and add it again"
+    )
 
 
 async def _ask(config: Config, tls: TlsFiles | None) -> MembersAre:

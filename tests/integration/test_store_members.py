@@ -1,6 +1,7 @@
 """Members come and go while the store is at work."""
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -232,3 +233,22 @@ def test_changes_that_would_end_the_store_are_refused(tmp_path: Path) -> None:
         assert others[0].process.wait(WITHIN_S) == 1
         others[0].process = None
         assert "was removed from its cluster, for good" in others[0].log()
+
+
+def test_a_member_whose_data_is_gone_must_be_added_again(tmp_path: Path) -> None:
+    """As an empty voter it could elect a leader that lacks what it once acknowledged."""
+    with local_store(tmp_path, members=3) as store:
+        store.etcdctl("put", "a", "1")
+        member = store.members[2]
+        id = id_of(store, member)
+        member.kill()
+        shutil.rmtree(member.directory)
+        member.start()
+        assert member.process is not None
+        assert member.process.wait(WITHIN_S) == 1
+        member.process = None
+        assert f"etcdctl member remove {id}, and add it again" in member.log()
+        store.leader()
+        store.etcdctl("member", "remove", id)
+        again = store.join("s4")
+        eventually(lambda: has(again, b"a"))
