@@ -16,6 +16,10 @@ FORMAT = 2
 FILE = "member.json"
 
 
+ETCD_WAL = Path("member", "wal")
+"""Where etcd has its log: beside it we would begin empty, and nobody would see why."""
+
+
 class WrongDirectory(Exception):
     """The directory is not ours to use. The text says why."""
 
@@ -33,6 +37,8 @@ class Owner(msgspec.Struct, frozen=True):
 @contextmanager
 def locked_directory(path: Path) -> Iterator[Path]:
     """Yield the directory, locked; made if absent. Raises WrongDirectory while another has it."""
+    if (path / ETCD_WAL).is_dir():
+        raise WrongDirectory(f"{path} holds the data of etcd, which this store cannot read")
     path.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

@@ -22,6 +22,13 @@ FORGET = 0.9
 """What is left of a slow sync after each later one."""
 
 
+DAMAGE_ADVICE = (
+    "Remove the member, delete its data directory and add it again: it learns everything from the"
+    " others. If there are none, restore a backup"
+)
+"""To whoever has files that are not as they were written."""
+
+
 class DiskFailed(Exception):
     """The disk did not take a part of the log: nobody knows what it holds, so the process ends.
 

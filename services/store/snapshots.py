@@ -13,7 +13,7 @@ from pybernetes.component.logs import get_logger
 from .core import snapshot
 from .core.snapshot import CorruptSnapshot, Head
 from .core.state import State
-from .disk import Disk, File
+from .disk import DAMAGE_ADVICE, Disk, File
 from .limits import LOG_LIMITS, LogLimits
 
 SUFFIX = ".snap"
@@ -62,8 +62,7 @@ class SnapshotFiles:
             head, state = self.read(path)
         except CorruptSnapshot as error:
             raise BrokenSnapshot(
-                f"{path}: {error}. The disk or a person changed it. Delete the member's data"
-                " directory to let it learn everything from the other members, or restore a backup"
+                f"{path}: {error}. The disk or a person changed it. {DAMAGE_ADVICE}"
             ) from None
         if (head.index, head.term) != (self.newest.index, self.newest.term):
             raise BrokenSnapshot(f"{path}: it is of entry {head.index}: it was renamed")

@@ -15,7 +15,7 @@ from pathlib import Path
 from struct import Struct
 from typing import NoReturn
 
-from .disk import Disk, DiskFailed, File
+from .disk import DAMAGE_ADVICE, Disk, DiskFailed, File
 
 FORMAT = 1
 SUFFIX = ".wal"
@@ -234,6 +234,5 @@ def _check_start(record: Record, path: Path, number: int) -> None:
 
 def _corrupt(path: Path, at: int, what: str) -> CorruptLog:
     return CorruptLog(
-        f"{path}: byte {at}: {what}. The disk or a person changed the log. Delete the member's"
-        " data directory to let it learn everything from the other members, or restore a backup"
+        f"{path}: byte {at}: {what}. The disk or a person changed the log. {DAMAGE_ADVICE}"
     )
