@@ -22,8 +22,6 @@ SUFFIX = ".wal"
 START_BYTES = 4_096
 """The first record of a segment is much shorter."""
 
-SMALL_BYTES = 1_024
-
 SECTOR_BYTES = 512
 """What a disk writes whole or not at all."""
 
@@ -60,11 +58,6 @@ class Record:
     index: int
     term: int
     payload: bytes = b""
-
-    @property
-    def is_small(self) -> bool:
-        """It holds little more than one usual command."""
-        return len(self.payload) < SMALL_BYTES
 
     def encode(self) -> bytes:
         """Return its bytes on disk."""

@@ -23,6 +23,9 @@ Entry = tuple[bytes, int, int]
 FSYNC_BUCKETS_S = tuple(0.001 * 2**power for power in range(14))
 """As etcd's."""
 
+HERE_BYTES = 128 << 10
+"""What is longer takes longer to write than to hand to a thread, on any disk."""
+
 FIRST_INDEX = 1
 """Where the log of a new cluster stands; one step behind, who joins lacks even the beginning."""
 
@@ -52,6 +55,7 @@ class Journal:
         self._term, self._vote = 0, ""
         self._vote_written = Record(Kind.VOTE, 0, 0)
         self._unwritten: list[Record] = []
+        self._unwritten_bytes = 0
         self._wake = asyncio.Event()
         self._truncations = 0
         if not self._wal.replay(self._replay):
@@ -87,17 +91,29 @@ class Journal:
         try:
             while True:
                 await self._wake.wait()
-                batch, truncations, last = self._take()
-                if self._thread.is_quick and len(batch) == 1 and batch[0].is_small:
-                    self._thread.here(self._write, batch)  # one client, waiting for just this
-                else:
+                if not self.write_here():
+                    batch, truncations, last = self._take()
                     self.is_busy = True
                     await self._thread.run(self._write, batch)
                     self.is_busy = False
-                self._mark(truncations, last)
+                    self._mark(truncations, last)
         finally:
             self._thread.close()
             self._wal.close()
+
+    def write_here(self) -> bool:
+        """Make durable what waits, on the loop, if that is soon done; say whether it was.
+
+        While the disk is quick, going to the thread and back takes longer than its sync, and the
+        clients whose writes these are have nothing else for us to do.
+        """
+        is_due = self._unwritten and not self.is_busy
+        if not is_due or self._unwritten_bytes > HERE_BYTES or not self._thread.is_quick:
+            return False
+        batch, truncations, last = self._take()
+        self._thread.here(self._write, batch)
+        self._mark(truncations, last)
+        return True
 
     # Reading, as pysyncobj does.
 
@@ -219,10 +235,12 @@ class Journal:
 
     def _record(self, record: Record) -> None:
         self._unwritten.append(record)
+        self._unwritten_bytes += len(record.payload)
         self._wake.set()
 
     def _take(self) -> tuple[list[Record], int, int]:
         batch, self._unwritten = self._unwritten, []
+        self._unwritten_bytes = 0
         self._wake.clear()
         return batch, self._truncations, self.last_index
 

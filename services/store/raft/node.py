@@ -156,6 +156,8 @@ class Node(Generic[Outcome]):
             await self._work.wait()
             self._work.clear()
             self._flush()
+            if self.engine.is_alone:  # else our messages to the others go out before
+                self._journal.write_here()
             self._reads.begin()
             self._apply()
             self.engine.tell_commit()
