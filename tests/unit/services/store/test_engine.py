@@ -2,7 +2,7 @@
 
 import pytest
 
-from pybernetes.testing.engines import APPLIED_AT_ONCE, Change, Member, World
+from pybernetes.testing.simulated_store.engines import APPLIED_AT_ONCE, Change, Member, World
 from services.store.raft.messages import Append
 
 STEPS = 8_000

@@ -2,7 +2,7 @@
 
 import random
 
-from pybernetes.testing.fake_journal import FakeJournal
+from pybernetes.testing.simulated_store.fake_journal import FakeJournal
 from services.store.raft.engine import ELECTION_MAX_S, ELECTION_MIN_S, Engine
 from services.store.raft.journal import Entry
 from services.store.raft.messages import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pybernetes.testing.fake_journal import FakeJournal
+from pybernetes.testing.simulated_store.fake_journal import FakeJournal
 from services.store.limits import LOG_LIMITS
 from services.store.raft.followers import Followers
 from services.store.raft.journal import Entry
