@@ -187,6 +187,13 @@ class Http2Connection(asyncio.Protocol):
             self._is_scheduled = True
             self.loop.call_soon(self.flush)
 
+    def sending(self) -> None:
+        """Have a part of a message written; its peer may ping for it: Go measures so."""
+        self._controls = 0.0
+        if not self._is_receiving and not self._is_scheduled:
+            self._is_scheduled = True
+            self.loop.call_soon(self.flush)
+
     def flush(self) -> None:
         """Write what flow control lets go now."""
         self._is_scheduled = False
@@ -266,10 +273,6 @@ class Http2Connection(asyncio.Protocol):
         elif kind is SettingsReceived:
             self._greeted = True
             self._count_control()
-
-    def answered(self) -> None:
-        """Forgive a peer its pings: Go measures the bandwidth with one for what we send."""
-        self._controls = 0.0
 
     def _count_control(self) -> None:
         now = self.loop.time()

@@ -144,8 +144,7 @@ class ServerStream(Stream):
     def sent(self, *, end: bool) -> None:
         """Have it written; see to the stream's end once all has gone out."""
         connection = self._connection
-        connection.kick()
-        connection.answered()
+        connection.sending()
         if end:
             self.is_ended = True
             if not self.is_complete:

@@ -99,8 +99,7 @@ class ClientConnection(Carrier):
         if body is not None:
             engine.send_data(stream_id, body, end_stream=True)
             stream.is_ended = True
-        self.kick()
-        self.answered()
+        self.sending()
         return stream
 
     def handle(self, events: list[Event]) -> None:

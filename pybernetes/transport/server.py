@@ -56,6 +56,7 @@ class Server:
         """
         self.receive_max = receive_max
         self.send_max = send_max
+        self.shared = (b"", b"")
         self.failure = failure
         self._limits = limits or Limits()
         self._methods = Methods()

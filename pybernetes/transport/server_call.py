@@ -19,6 +19,8 @@ class Owner(Protocol):
 
     receive_max: int
     send_max: int
+    shared: tuple[bytes, bytes]
+    """The message that was last told to one of many streams, and how it goes out."""
 
     def failure(self, error: Exception, method: str) -> tuple[grpc.StatusCode, str, Any]:
         """Return the status, details and trailing metadata of a handler's exception."""
@@ -215,6 +217,12 @@ class ServerCall(Context):
         stream = self._stream
         if self._is_finished or not stream.is_writable or not stream.is_open:
             return False
+        owner = self._owner
+        if owner.shared[0] is message and self._has_responded:
+            stream.send(owner.shared[1])
+            return True
+        if type(message) is bytes and len(message) <= min(SMALL_BYTES, self._send_max):
+            owner.shared = (message, prefix(0, len(message)) + message)
         try:
             self._send(message)
         except RpcStatus as status:

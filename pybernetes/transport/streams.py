@@ -56,12 +56,14 @@ class Stream:
                 if self._unmeasured > HIGH_WATER_BYTES:
                     self.is_writable = False
                     self._carrier.blocked(self)
-            self.sent(end=end)
+            if end:
+                self.sent(end=True)
+            else:
+                self._carrier.sending()
 
     def sent(self, *, end: bool) -> None:
         """Have it written."""
-        self._carrier.kick()
-        self._carrier.answered()
+        self._carrier.sending()
         if end:
             self.is_ended = True
 
