@@ -6,6 +6,7 @@ with the same snapshot, which says who they are. Who joins asks those that are t
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 
@@ -34,6 +35,18 @@ class CannotJoin(Exception):
     """Nobody lets us in. The text says what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Who we are."""
+
+    owner: Owner
+    met: tuple[Member, ...] = ()
+    """For a member that joins now: whom it has asked."""
+
+    may_have_forgotten: bool = False
+    """Perhaps our directory was emptied: it is new, and there was nobody to ask."""
+
+
 def cluster_id(members: Mapping[str, str], token: str) -> int:
     """Return the number of a new cluster: the same for all its members, and for no other."""
     texts = [f"{name}={at}" for name, at in sorted(members.items())]
@@ -55,64 +68,78 @@ def _number(*parts: str) -> int:
 
 async def identify(
     config: Config, directory: Path, files: SnapshotFiles, tls: TlsFiles | None
-) -> tuple[Owner, tuple[Member, ...]]:
-    """Return who we are, and for a member that joins now: whom it has met.
-
-    Raises WrongDirectory or CannotJoin.
-    """
+) -> Origin:
+    """Find out who we are; raises WrongDirectory or CannotJoin."""
     disk = files.disk
     owner = read_owner(disk, directory, config.name)
     if owner is not None:
-        met: tuple[Member, ...] = ()
-        if files.newest is None:
-            met = (await _ask(config, tls)).members  # it was stopped before it had learned anything
-        return owner, met
+        if files.newest is not None:
+            return Origin(owner)
+        return Origin(owner, (await _ask(config, tls)).members)  # it has never learned anything
     is_used = files.newest is not None and files.newest.index > FIRST_INDEX
     if is_used or disk.files(directory / "wal", ""):
         raise WrongDirectory(f"{directory}: it has data, but member.json is missing")
-    scheme = "https" if tls else "http"
-    addresses = config.members()
     if config.initial_cluster_state == "new":
-        cluster = cluster_id(addresses, config.initial_cluster_token)
-        members = first_members(cluster, addresses, scheme)
-        ours = next(member for member in members if member.name == config.name)
-        await _refuse_if_started(config, cluster, ours, tls)
-        await files.write(State(members=Members(members)), FIRST_INDEX, 0)
-        met = ()
+        origin = await _begin(config, files, tls)
     else:
-        answer = await _ask(config, tls)
-        cluster, met = answer.cluster, answer.members
-        at = addresses[config.name]
-        found = next((member for member in met if address(member) == at), None)
-        if found is None:
-            raise CannotJoin(
-                f"the cluster has no member at {at}: add it first, with"
-                f" etcdctl member add {config.name} --peer-urls={scheme}://{at}"
-            )
-        if found.name:
-            raise _data_is_gone(found)
-        ours = found
-        log.info("joining", cluster=f"{cluster:x}", member=f"{ours.id:x}")
-    owner = Owner(FORMAT, f"{cluster:x}", member_name(ours.id), config.name)
-    write_owner(disk, directory, owner)
-    return owner, met
+        origin = await _join(config, tls)
+    write_owner(disk, directory, origin.owner)
+    return origin
 
 
-async def _refuse_if_started(
-    config: Config, cluster: int, ours: Member, tls: TlsFiles | None
-) -> None:
-    """Raise CannotJoin if one of the others knows that we have had data: we have voted with it.
+async def _begin(config: Config, files: SnapshotFiles, tls: TlsFiles | None) -> Origin:
+    """Be one of the first members."""
+    addresses = config.members()
+    cluster = cluster_id(addresses, config.initial_cluster_token)
+    members = first_members(cluster, addresses, _scheme(tls))
+    ours = next(member for member in members if member.name == config.name)
+    is_new = await _is_known_new(config, cluster, ours, tls)
+    await files.write(State(members=Members(members)), FIRST_INDEX, 0)
+    return Origin(_owner(cluster, ours, config), may_have_forgotten=not is_new)
+
+
+async def _is_known_new(config: Config, cluster: int, ours: Member, tls: TlsFiles | None) -> bool:
+    """Say whether another member knows us, and that we have never been started.
 
     As etcd: who has told the others where its clients reach it has been started. Members that do
-    not answer are not waited for, since all may be starting for the first time.
+    not answer are not waited for, since all may be starting for the first time. Raises CannotJoin
+    if one says that we have had data: we have voted with it.
     """
+    is_known = False
     for name, at in config.members().items():
         answer = None if name == config.name else await ask_members((at,), tls)
         if answer is None or answer.cluster != cluster:
             continue
         for member in answer.members:
-            if member.id == ours.id and member.client_urls:
-                raise _data_is_gone(member)
+            if member.id == ours.id:
+                if member.client_urls:
+                    raise _data_is_gone(member)
+                is_known = True
+    return is_known
+
+
+async def _join(config: Config, tls: TlsFiles | None) -> Origin:
+    """Be a member that the others have added."""
+    answer = await _ask(config, tls)
+    at = config.members()[config.name]
+    ours = next((member for member in answer.members if address(member) == at), None)
+    if ours is None:
+        raise CannotJoin(
+            f"the cluster has no member at {at}: add it first, with"
+            f" etcdctl member add {config.name} --peer-urls={_scheme(tls)}://{at}"
+        )
+    if ours.name:
+        raise _data_is_gone(ours)
+    log.info("joining", cluster=f"{answer.cluster:x}", member=f"{ours.id:x}")
+    return Origin(_owner(answer.cluster, ours, config), answer.members)
+
+
+def _owner(cluster: int, ours: Member, config: Config) -> Owner:
+    return Owner(FORMAT, f"{cluster:x}", member_name(ours.id), config.name)
+
+
+def _scheme(tls: TlsFiles | None) -> str:
+    return "https" if tls else "http"
 
 
 def _data_is_gone(member: Member) -> CannotJoin:

@@ -11,14 +11,14 @@ from pybernetes.component.clock import Clock
 from pybernetes.component.logs import get_logger
 from pybernetes.component.tls import TlsFiles
 
-from .bootstrap import identify
+from .bootstrap import Origin, identify
 from .config import Config
 from .core.command import MemberPublish
 from .core.errors import StoreError
 from .core.members import Member
 from .core.snapshot import Head
 from .core.state import State
-from .directory import Owner, write_owner
+from .directory import write_owner
 from .disk import Disk
 from .duties import Duties
 from .limits import LOG_LIMITS, LogLimits
@@ -49,8 +49,7 @@ class Replica:
     def __init__(
         self,
         config: Config,
-        owner: Owner,
-        met: tuple[Member, ...],
+        origin: Origin,
         directory: Path,
         files: SnapshotFiles,
         peers: Peers,
@@ -60,7 +59,7 @@ class Replica:
     ) -> None:
         """Load what is on the disk. Raises CorruptLog or BrokenSnapshot."""
         self._config = config
-        self._owner = owner
+        self._owner = owner = origin.owner
         self._directory = directory
         self._files = files
         cluster, member = int(owner.cluster, 16), int(owner.id, 16)
@@ -71,11 +70,12 @@ class Replica:
         self.journal.begin_at(head.index, head.term)
         self.machine = Machine(state)
         self.peers = peers
-        peers.meet(met)
+        peers.meet(origin.met)
         self.node = Node(
             owner.id, peers, (), self.journal, self.machine, clock, rng=rng, applied=head.index
         )
-        if met:
+        self.node.engine.may_have_forgotten = origin.may_have_forgotten
+        if origin.met:
             self.node.engine.configure((), ())  # until we have learned who counts, we do not
         self.node.membership.on_members = self._on_members
         self.node.membership.begin(self.journal)
@@ -160,6 +160,7 @@ async def open_replica(
 ) -> Replica:
     """Find out who we are, and load what we have; raises what explains why that cannot be."""
     files = SnapshotFiles(disk, directory / "snapshots", limits)
-    owner, met = await identify(config, directory, files, tls)
+    origin = await identify(config, directory, files, tls)
+    owner = origin.owner
     others = peers(owner.id, config.name, int(owner.cluster, 16), tls)
-    return Replica(config, owner, met, directory, files, others, clock, rng, limits)
+    return Replica(config, origin, directory, files, others, clock, rng, limits)

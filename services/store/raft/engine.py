@@ -55,6 +55,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self.name = name  # pysyncobj looks at every property: what they need comes first
         self._voters: tuple[str, ...] = ()
         self.transferee: str | None = None
+        self.may_have_forgotten = False
         self.__raftLeader: Any
         others, me = tuple(peers), Node(name)
         nodes = {Node(peer) for peer in others}
@@ -241,8 +242,8 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
             return
         _, index, term = self._journal[-1]
         is_current = (request.last_term, request.last_index) >= (term, index)
-        if index == FIRST_INDEX and request.last_term > 0:
-            is_current = False  # perhaps our data was deleted: a leader must tell us first
+        if self.may_have_forgotten and index == FIRST_INDEX and request.last_term > 0:
+            is_current = False  # a leader must tell us first
         if request.is_trial:
             if is_current:
                 self._send(peer, Vote(request.term, is_trial=True))

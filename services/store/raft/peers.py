@@ -152,6 +152,8 @@ class Peers:
             await asyncio.sleep(ASK_S)
             if asyncio.get_running_loop().time() - self._led_s < ASK_S:
                 continue
+            for writer in self._writers.values():
+                writer.write(messages.encode(self._hello))  # or we never see that a peer is gone
             for at in dict.fromkeys(map(address, self._known.values())):
                 answer = await ask_members((at,), self._tls)
                 if answer is None or answer.cluster != self._hello.cluster:

@@ -247,6 +247,18 @@ def test_nobody_votes_for_a_log_that_lacks_something() -> None:
     assert one.hears("b", RequestVote(7, 3, 2, False)) == [Vote(7, False)]
 
 
+def test_an_empty_log_elects_unless_it_may_have_been_emptied() -> None:
+    one = One("b", "c")
+    assert one.hears("b", RequestVote(5, 9, 4, False)) == [Vote(5, False)]
+    one = One("b", "c")
+    one.engine.may_have_forgotten = True
+    assert Vote(5, False) not in one.hears("b", RequestVote(5, 9, 4, False))
+    one.hears("b", Append(5, 1, 0, [(b"\0x", 2, 5)], 1, 0))
+    one.sync()
+    one.now_s += ELECTION_MAX_S
+    assert one.hears("c", RequestVote(6, 9, 5, False)) == [Vote(6, False)]
+
+
 def test_a_trial_moves_no_term() -> None:
     one = One("b", "c")
     one.times_out()
