@@ -41,7 +41,8 @@ _UNIT_S: Final = {
     b"n": 1e-9,
 }
 
-_PLAIN = re.compile(r"[ -$&-~]*")  # printable ASCII but the per cent sign
+_PLAIN = re.compile(r"([!-$&-~]([ -$&-~]*[!-$&-~])?)?")
+"""Printable ASCII but the per cent sign; a space at either end would be lost."""
 
 
 class RpcStatus(Exception):
@@ -75,9 +76,13 @@ def encode_details(details: str) -> bytes:
     """Return a `grpc-message`: UTF-8 with everything but printable ASCII percent-encoded."""
     if _PLAIN.fullmatch(details):
         return details.encode("ascii")
+    raw = details.encode("utf-8", "replace")
+    ends = (0, len(raw) - 1)
     return b"".join(
-        b"%c" % byte if 0x20 <= byte <= 0x7E and byte != 0x25 else b"%%%02X" % byte
-        for byte in details.encode("utf-8", "replace")
+        b"%c" % byte
+        if (0x20 < byte <= 0x7E and byte != 0x25) or (byte == 0x20 and at not in ends)
+        else b"%%%02X" % byte
+        for at, byte in enumerate(raw)
     )
 
 
