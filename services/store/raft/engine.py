@@ -195,7 +195,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
     def _stand(self, *, is_told: bool = False) -> None:
         self._postpone_election()
         self.__setState(RaftState.CANDIDATE)
-        self.__setCurrentTerm(self.term + 1, self.name)
+        self._enter(self.term + 1, self.name)
         self._ask_votes(is_trial=False, is_told=is_told)
 
     def _ask_votes(self, *, is_trial: bool, is_told: bool = False) -> None:
@@ -217,7 +217,6 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
             return
         self._rounds.clear()
         self.transferee = None
-        self._owed = None
         self.__onBecomeLeader()
         self._host.on_leader()
 
@@ -269,10 +268,15 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
 
     def _step_down(self, term: int, vote: str | None = None) -> None:
         if term > self.term:
-            self.__setCurrentTerm(term, vote)
+            self._enter(term, vote)
         self.__setState(RaftState.FOLLOWER)
         self._postpone_election()
         self._lose_leader()
+
+    def _enter(self, term: int, vote: str | None) -> None:
+        """Go on to a later term; from now on we say nothing to the leaders of earlier ones."""
+        self.__setCurrentTerm(term, vote)
+        self._owed = None
 
     def _lose_leader(self) -> None:
         had_one = self.__raftLeader is not None
@@ -340,12 +344,11 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self._postpone_election()
         is_new = self.leader != peer or term > self.term
         if term > self.term:
-            self.__setCurrentTerm(term, None)
+            self._enter(term, None)
         self.__setState(RaftState.FOLLOWER)
         self.__raftLeader = Node(peer)
         if is_new:
             self._leader_round = self._told_round = 0
-            self._owed = None
             self._host.on_leader()
 
     def _store(self, entries: list[Entry]) -> None:

@@ -20,7 +20,7 @@ FAULTS = {
     "crash": 0.5,
     "restart": 2,
 }
-CHANGES = {"change": 4.0, "move": 0.2}
+CHANGES = {"change": 12.0, "move": 0.2}
 
 
 def step(world: World, kinds: dict[str, float]) -> None:
@@ -107,14 +107,16 @@ def test_what_is_committed_stays_whatever_fails(seed: int, members: int) -> None
 
 
 @pytest.mark.parametrize("members", [1, 3, 5])
-@pytest.mark.parametrize("seed", range(12))
-def test_what_is_committed_stays_whoever_comes_and_goes(seed: int, members: int) -> None:
-    world = World(seed, members)
-    for _ in range(STEPS):
-        step(world, FAULTS | CHANGES)
-    world.recover()
-    world.same_logs()
-    assert len(world.in_effect) > 1
+def test_what_is_committed_stays_whoever_comes_and_goes(members: int) -> None:
+    changes = 0
+    for seed in range(12):
+        world = World(seed, members)
+        for _ in range(STEPS):
+            step(world, FAULTS | CHANGES)
+        world.recover()
+        world.same_logs()
+        changes += len(world.in_effect) - 1
+    assert changes > 20
 
 
 def test_a_seed_repeats_itself() -> None:
