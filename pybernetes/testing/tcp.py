@@ -34,7 +34,7 @@ class Tcp:
     def __init__(self, rng: random.Random, loop: ProcessLoop) -> None:
         self.rng = rng
         self.loop = loop
-        self._listeners: dict[tuple[str, int], _Listener] = {}
+        self._listeners: dict[tuple[str, int], Listener] = {}
         self._pipes: dict[_Pipe, None] = {}
         self._cut_since_s: dict[tuple[str, str], float] = {}
         self._off_since_s: dict[str, float] = {}
@@ -95,10 +95,13 @@ class Tcp:
     # Connections.
 
     async def connect(
-        self, factory: Callable[[], asyncio.BaseProtocol], host: str, port: int
+        self,
+        factory: Callable[[], asyncio.BaseProtocol],
+        host: str,
+        port: int,
+        process: Process | None,
     ) -> tuple["SimTransport", asyncio.BaseProtocol]:
-        """Connect the running process; OSError if nobody listens, silence if nobody is there."""
-        process = current_process()
+        """Connect a process; OSError if nobody listens, silence if nobody is there."""
         assert process is not None, "who connects?"
         await self._pass(process.host, host)
         listener = self._listeners.get((host, port))
@@ -115,14 +118,17 @@ class Tcp:
         return here, ours
 
     def listen(
-        self, factory: Callable[[], asyncio.BaseProtocol], host: str, port: int
-    ) -> "_Listener":
-        """Accept connections for the running process."""
-        process = current_process()
+        self,
+        factory: Callable[[], asyncio.BaseProtocol],
+        host: str,
+        port: int,
+        process: Process | None,
+    ) -> "Listener":
+        """Accept connections for a process."""
         assert process is not None, "who listens?"
         if (host, port) in self._listeners:
             raise OSError(98, f"{host}:{port} is in use")
-        listener = self._listeners[host, port] = _Listener(self, (host, port), process, factory)
+        listener = self._listeners[host, port] = Listener(self, (host, port), process, factory)
         return listener
 
     def close(self, at: tuple[str, int]) -> None:
@@ -154,7 +160,7 @@ class Tcp:
         self._pipes.pop(pipe, None)
 
 
-class _Listener:
+class Listener:
     """What `create_server` returns."""
 
     def __init__(
@@ -248,7 +254,8 @@ class SimTransport(asyncio.Transport):
     """One end of a connection."""
 
     def __init__(self, tcp: Tcp, process: Process, protocol: asyncio.BaseProtocol) -> None:
-        super().__init__({"peername": ("sim", 0), "sockname": (process.host, 0)})
+        self._names: dict[str, Any] = {"sockname": (process.host, 0)}
+        super().__init__(self._names)
         self.process = process
         self.is_dead = False
         self.is_paused = False
@@ -263,6 +270,7 @@ class SimTransport(asyncio.Transport):
     def join(self, peer: "SimTransport") -> None:
         """Be the other end of a connection."""
         self._peer = peer
+        self._names["peername"] = (peer.process.host, 0)
         self.outgoing = _Pipe(self._tcp, self, peer)
 
     def begin(self) -> None:
@@ -391,17 +399,17 @@ class TcpLoop(ProcessLoop):
 
     async def create_server(  # type: ignore[override]
         self, factory: Callable[[], asyncio.BaseProtocol], host: str, port: int, **options: object
-    ) -> _Listener:
+    ) -> Listener:
         """Listen as the running process."""
         _refuse(options)
-        return self.tcp.listen(factory, host, port)
+        return self.tcp.listen(factory, host, port, current_process())
 
     async def create_connection(  # type: ignore[override]
         self, factory: Callable[[], asyncio.BaseProtocol], host: str, port: int, **options: object
     ) -> tuple[SimTransport, asyncio.BaseProtocol]:
         """Connect as the running process."""
         _refuse(options)
-        return await self.tcp.connect(factory, host, port)
+        return await self.tcp.connect(factory, host, port, current_process())
 
 
 def _refuse(options: Mapping[str, object]) -> None:

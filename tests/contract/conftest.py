@@ -8,6 +8,7 @@ import pytest
 import uvloop
 
 from pybernetes.testing.grpc_pairs import End, Pairing
+from pybernetes.testing.one_host import OneHostLoop
 
 PAIRINGS = {
     pairing.name: pairing
@@ -17,6 +18,7 @@ PAIRINGS = {
         Pairing(End.H2, End.GRPCIO, asyncio.SelectorEventLoop),
         Pairing(End.H2, End.H2, asyncio.SelectorEventLoop),
         Pairing(End.H2, End.H2, uvloop.new_event_loop, "uvloop"),
+        Pairing(End.H2, End.H2, OneHostLoop, "simulated"),
     )
 }
 

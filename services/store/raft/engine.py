@@ -1,6 +1,6 @@
 """pysyncobj's Raft, made safe: the only module that touches pysyncobj.
 
-Taken from pysyncobj 0.3.17: the state of a member, its terms and timeouts, and becoming a leader.
+Taken from pysyncobj 0.3.17: a member's state, terms and timeouts, and how it becomes a leader.
 Ours is what that version gets wrong or cannot do:
 
 - an entry is acknowledged, and counted by the leader itself, only when it is durable;
@@ -9,7 +9,7 @@ Ours is what that version gets wrong or cannot do:
 - a leader that no majority has answered for an election's minimum steps down;
 - trial votes, and none while a leader is heard, so that a rejoining member disturbs nobody;
 - read rounds: a majority confirms the leader before it serves a linearizable read;
-- who counts can change, and leadership can be handed over.
+- members change, and leadership is handed over.
 
 It is driven from outside: messages, connections and the clock come in through methods.
 """
@@ -193,7 +193,6 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self._ask_votes(is_trial=True)
 
     def _stand(self, *, is_told: bool = False) -> None:
-        self._postpone_election()
         self.__setState(RaftState.CANDIDATE)
         self._enter(self.term + 1, self.name)
         self._ask_votes(is_trial=False, is_told=is_told)
@@ -216,7 +215,6 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
             self._stand()
             return
         self._rounds.clear()
-        self.transferee = None
         self.__onBecomeLeader()
         self._host.on_leader()
 
@@ -241,8 +239,8 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
             return
         _, index, term = self._journal[-1]
         is_current = (request.last_term, request.last_index) >= (term, index)
-        if self.may_have_forgotten and index == FIRST_INDEX and request.last_term > 0:
-            is_current = False  # a leader must tell us first
+        if self.may_have_forgotten and index == FIRST_INDEX:
+            is_current = request.last_term == 0  # else a leader must tell us first
         if request.is_trial:
             if is_current:
                 self._send(peer, Vote(request.term, is_trial=True))
@@ -267,16 +265,16 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self.__raftElectionDeadline = self._now_s() + self._rng.uniform(*ELECTION_S)
 
     def _step_down(self, term: int, vote: str | None = None) -> None:
-        if term > self.term:
-            self._enter(term, vote)
+        self._enter(term, vote)
         self.__setState(RaftState.FOLLOWER)
         self._postpone_election()
         self._lose_leader()
 
     def _enter(self, term: int, vote: str | None) -> None:
-        """Go on to a later term; from now on we say nothing to the leaders of earlier ones."""
-        self.__setCurrentTerm(term, vote)
-        self._owed = None
+        """Go on to a term if it is later, and say nothing more to the leaders of earlier ones."""
+        if term > self.term:
+            self.__setCurrentTerm(term, vote)
+            self._owed = None
 
     def _lose_leader(self) -> None:
         had_one = self.__raftLeader is not None
@@ -343,8 +341,7 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
         self._leader_heard_s = self._now_s()
         self._postpone_election()
         is_new = self.leader != peer or term > self.term
-        if term > self.term:
-            self._enter(term, None)
+        self._enter(term, None)
         self.__setState(RaftState.FOLLOWER)
         self.__raftLeader = Node(peer)
         if is_new:
