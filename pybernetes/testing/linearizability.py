@@ -183,13 +183,18 @@ class _Search(Generic[S, Q, A]):
                 first_return = min(first_return, operation.returned)
         enabled = [at for at in enabled if self._operations[at].invoked <= first_return]
         enabled.sort(key=lambda at: self._operations[at].returned, reverse=True)
-        choices = [
-            (at, after)
-            for at in enabled
-            for after in self._model.step(
-                state, self._operations[at].request, self._operations[at].answer
-            )
-        ]
+        choices: list[tuple[int, S]] = []
+        tried: list[Q] = []
+        for at in enabled:
+            operation = self._operations[at]
+            is_open = operation.answer is None and operation.returned == inf
+            if is_open and operation.request in tried:
+                continue  # as well as the other
+            after = self._model.step(state, operation.request, operation.answer)
+            if is_open:
+                tried.append(operation.request)
+                after = [it for it in after if it != state]  # as well as never
+            choices += [(at, it) for it in after]
         return _Frame(base, mask, state, choices)
 
 

@@ -142,7 +142,7 @@ def histories(draw: st.DrawFn) -> list[Step]:
                 st.sampled_from(("answered", "answered", "answered", "unknown", "never")),
             ),
             min_size=1,
-            max_size=30,
+            max_size=20,
         )
     )
     state: bytes | None = None
