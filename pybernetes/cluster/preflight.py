@@ -93,10 +93,8 @@ def _networks(spec: ClusterSpec) -> list[str]:
         "--pod-cidr": ipaddress.IPv4Network(spec.pod_cidr),
         "--service-cidr": ipaddress.IPv4Network(spec.service_cidr),
     }
-    for line in Path("/proc/net/route").read_text().splitlines()[1:]:
-        interface, destination, _, _, _, _, _, mask = line.split()[:8]
-        network = ipaddress.IPv4Network((_reverse(destination), str(_reverse(mask))))
-        if network.prefixlen == 0 or interface == spec.bridge:
+    for interface, network in routed_networks():
+        if interface == spec.bridge:
             continue
         for flag, cidr in ours.items():
             if network.overlaps(cidr):
@@ -105,6 +103,17 @@ def _networks(spec: ClusterSpec) -> list[str]:
                     " (another cluster is up?); give another one"
                 )
     return problems
+
+
+def routed_networks() -> list[tuple[str, ipaddress.IPv4Network]]:
+    """Return the networks this machine has routes to, default routes left out, by interface."""
+    routed = []
+    for line in Path("/proc/net/route").read_text().splitlines()[1:]:
+        interface, destination, _, _, _, _, _, mask = line.split()[:8]
+        network = ipaddress.IPv4Network((_reverse(destination), str(_reverse(mask))))
+        if network.prefixlen > 0:
+            routed.append((interface, network))
+    return routed
 
 
 def _reverse(text: str) -> ipaddress.IPv4Address:

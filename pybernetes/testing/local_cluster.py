@@ -9,8 +9,11 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
+
+from pybernetes.cluster.preflight import routed_networks
 
 PYBERNETES = Path(sys.executable).with_name("pybernetes")
 COMMAND_TIMEOUT_S = 120
@@ -128,6 +131,23 @@ def run(
     words = " ".join(map(str, command))
     assert done.returncode == 0, f"{words}: exit {done.returncode}\n{done.stdout}{done.stderr}"
     return done.stdout
+
+
+def free_networks(second: int) -> dict[str, str]:
+    """Return a pod and a service network (flags of `LocalCluster`) that no route here leads to.
+
+    `second` is the second byte at which to look first, so that clusters which are up at the same
+    time get networks of their own. They are of 127.0.0.0/8 without root, which cannot make an
+    interface. Raises LookupError when all of 10.0.0.0/8 is taken.
+    """
+    if os.getuid() != 0:
+        return {"pod_cidr": f"127.{second}.0.0/16", "service_cidr": f"127.{second + 1}.0.0/16"}
+    taken = [network for _, network in routed_networks()]
+    for start in (*range(second, 254, 2), *range(0, second, 2)):
+        pods, services = (IPv4Network(f"10.{start + more}.0.0/16") for more in (0, 1))
+        if not any(network.overlaps(pods) or network.overlaps(services) for network in taken):
+            return {"pod_cidr": str(pods), "service_cidr": str(services)}
+    raise LookupError("every network of 10.0.0.0/8 is taken")
 
 
 def free_port() -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pybernetes.testing.local_cluster import LocalCluster, free_port, running
+from pybernetes.testing.local_cluster import LocalCluster, free_networks, free_port, running
 from pybernetes.testing.python_image import ensure_python_image
 
 RUNTIMES = ("process", "docker")
@@ -33,15 +33,7 @@ def skip_without_tools(runtime: str) -> None:
 
 def new_cluster(directory: Path, runtime: str, *, stores: int, nodes: int) -> LocalCluster:
     """Describe a cluster whose networks collide with no other test's."""
-    second = 130 + RUNTIMES.index(runtime) * 10 + (0 if stores == 1 else 5)
-    networks = {}
-    if os.getuid() == 0:
-        networks = {
-            "pod_cidr": f"10.{second}.0.0/16",
-            "service_cidr": f"10.{second + 1}.0.0/16",
-        }
-    else:
-        networks = {"pod_cidr": "127.244.0.0/16", "service_cidr": "127.96.0.0/16"}
+    networks = free_networks(130 + RUNTIMES.index(runtime) * 10 + (0 if stores == 1 else 5))
     return LocalCluster(
         directory, stores=stores, nodes=nodes, runtime=runtime, api_port=free_port(), **networks
     )

@@ -1,7 +1,6 @@
 """The store of a cluster answers the API server and its probe, and no other certificate."""
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import pytest
 from pybernetes.component.tls import TlsFiles, channel_credentials
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 from pybernetes.rpc.etcd import rpc_pb2_grpc as pb_grpc
-from pybernetes.testing.local_cluster import LocalCluster, free_port
+from pybernetes.testing.local_cluster import LocalCluster, free_networks, free_port
 
 pytestmark = pytest.mark.timeout(180)
 CALL_S = 5.0
@@ -20,14 +19,7 @@ CALL_S = 5.0
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[LocalCluster]:
-    pods, services = (
-        ("10.152.0.0/16", "10.153.0.0/16")
-        if os.getuid() == 0
-        else ("127.152.0.0/16", "127.153.0.0/16")
-    )
-    cluster = LocalCluster(
-        tmp_path / "c", api_port=free_port(), pod_cidr=pods, service_cidr=services
-    )
+    cluster = LocalCluster(tmp_path / "c", api_port=free_port(), **free_networks(152))
     try:
         cluster.up()
         yield cluster

@@ -11,18 +11,13 @@ from pathlib import Path
 import pytest
 
 from pybernetes.cluster import leftovers
-from pybernetes.testing.local_cluster import PYBERNETES, LocalCluster, free_port
+from pybernetes.testing.local_cluster import PYBERNETES, LocalCluster, free_networks, free_port
 
 pytestmark = pytest.mark.timeout(180)
 
 
 def described(directory: Path) -> LocalCluster:
-    networks = (
-        {"pod_cidr": "10.150.0.0/16", "service_cidr": "10.151.0.0/16"}
-        if os.getuid() == 0
-        else {"pod_cidr": "127.150.0.0/16", "service_cidr": "127.151.0.0/16"}
-    )
-    return LocalCluster(directory, api_port=free_port(), **networks)
+    return LocalCluster(directory, api_port=free_port(), **free_networks(150))
 
 
 def failing(*arguments: str) -> str:
