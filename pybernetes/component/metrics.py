@@ -62,8 +62,12 @@ def histogram(name: str, help: str, value: Histogram) -> Metric:
 def labelled(
     name: str, help: str, labels: Sequence[str], values: Iterable[tuple[Sequence[str], float]]
 ) -> Metric:
-    """Return a gauge for each combination of labels."""
-    family = GaugeMetricFamily(name, help, labels=labels)
+    """Return a gauge for each combination of labels; a counter if its name ends in `_total`."""
+    family: GaugeMetricFamily | CounterMetricFamily
+    if name.endswith("_total"):
+        family = CounterMetricFamily(name.removesuffix("_total"), help, labels=labels)
+    else:
+        family = GaugeMetricFamily(name, help, labels=labels)
     for which, value in values:
         family.add_metric(which, value)
     return family

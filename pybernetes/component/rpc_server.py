@@ -1,7 +1,7 @@
 """The gRPC server of every service: health, reflection, identity and errors."""
 
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
 from pybernetes.machinery.errors import ApiError, Internal
 from pybernetes.transport import Server
 from pybernetes.transport.http2 import Accept
+from pybernetes.transport.methods import Method
 
 from .health import Health
 from .logs import get_logger
@@ -102,6 +103,10 @@ class RpcServer:
     def accept(self) -> Accept | None:
         """How a front that listens for us hands over our streams; None: grpc.aio takes none."""
         return self._ours.accept if self._ours is not None else None
+
+    def methods(self) -> Iterable[Method]:
+        """Return what was called, and how it ended; nothing from grpc.aio, which does not count."""
+        return self._ours.methods if self._ours is not None else ()
 
     async def start(self, *, is_serving: bool = True, binds: bool = True) -> int:
         """Bind and serve; return the port. Raises OSError when the address cannot be had.

@@ -1,11 +1,12 @@
 """The methods of a server, by path, with what their messages are made of."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import grpc
 
 from .light import is_light
+from .status import OK
 
 Parse = Callable[[bytes], Any]
 
@@ -17,10 +18,13 @@ class Method:
         "_deserialize",
         "_serialize",
         "behaviour",
+        "failed",
         "is_light",
         "name",
+        "started",
         "streams_requests",
         "streams_responses",
+        "succeeded",
     )
 
     def __init__(self, name: str, handler: "grpc.RpcMethodHandler[Any, Any]") -> None:
@@ -35,8 +39,17 @@ class Method:
         )
         self.behaviour: Callable[..., Any] = behaviour
         self.is_light = is_light(self.behaviour) and not self.streams_responses
+        self.started = self.succeeded = 0
+        self.failed: dict[grpc.StatusCode, int] = {}
         self._deserialize = _codec(handler.request_deserializer)
         self._serialize = _codec(handler.response_serializer)
+
+    def ended(self, code: grpc.StatusCode | None) -> None:
+        """Count the end of a call; without a code it went well."""
+        if code is None or code is OK:
+            self.succeeded += 1
+        else:
+            self.failed[code] = self.failed.get(code, 0) + 1
 
     def parse(self, raw: bytes) -> Any:
         """Return the message in bytes; what the deserializer raises otherwise."""
@@ -67,6 +80,10 @@ class Methods:
     def add_generic(self, handlers: Iterable[Any]) -> None:
         """Add handlers that are asked for each path."""
         self._generic += handlers
+
+    def __iter__(self) -> Iterator[Method]:
+        """Iterate those that were registered, or called."""
+        return iter(self._known.values())
 
     def find(self, path: bytes) -> Method | None:
         """Return how a path is called; None if it leads nowhere."""

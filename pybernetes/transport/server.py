@@ -59,7 +59,7 @@ class Server:
         self.shared = (b"", b"")
         self.failure = failure
         self._limits = limits or Limits()
-        self._methods = Methods()
+        self.methods = Methods()
         self._listeners: list[asyncio.AbstractServer] = []
         self._connections: set[ServerConnection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -71,13 +71,13 @@ class Server:
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[Any]) -> None:
         """Add handlers that decide by path."""
-        self._methods.add_generic(generic_rpc_handlers)
+        self.methods.add_generic(generic_rpc_handlers)
 
     def add_registered_method_handlers(
         self, service_name: str, method_handlers: Mapping[str, "grpc.RpcMethodHandler[Any, Any]"]
     ) -> None:
         """Add the methods of a service."""
-        self._methods.add_registered(service_name, method_handlers)
+        self.methods.add_registered(service_name, method_handlers)
 
     # --- life ---
 
@@ -184,7 +184,7 @@ class Server:
 
     def accept(self, stream: ServerStream) -> StreamHandler:
         """Return the call that a stream is, or answer what is none."""
-        method = self._methods.find(stream.path)
+        method = self.methods.find(stream.path)
         fields = stream.fields
         if method is not None and fields.get(b"content-type") == b"application/grpc":
             encoding = fields.get(b"grpc-encoding")

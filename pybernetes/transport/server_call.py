@@ -40,6 +40,7 @@ class ServerCall(Context):
     def __init__(self, stream: ServerStream, method: Method, owner: Owner) -> None:
         self._stream = stream
         self._method = method
+        method.started += 1
         self._send_max = owner.send_max
         self._owner = owner
         self._loop = stream.connection.loop
@@ -104,6 +105,7 @@ class ServerCall(Context):
         if self._kept:
             self._stream.connection.unfinished_bytes -= self._kept
             self._kept = 0
+        self._method.ended(self._code)
         super()._finish()
 
     def end_received(self) -> None:
@@ -136,6 +138,7 @@ class ServerCall(Context):
         """Cancel a handler whose caller is gone."""
         if not self._is_finished:
             self._is_cancelled = True
+            self._code = grpc.StatusCode.CANCELLED
             self._finish()
             self._cancel()
         else:

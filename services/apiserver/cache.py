@@ -135,7 +135,8 @@ class Caches:
                 try:
                     async with asyncio.timeout(wait_s):
                         await self._moved.wait()
-                    silent_s = 0.0
+                    silent_s, wait_s = 0.0, PROGRESS_AFTER_S
+                    continue
                 except TimeoutError:
                     silent_s += wait_s
                 if not self._waiters or self._watch is None:

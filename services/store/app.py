@@ -40,7 +40,7 @@ async def start(config: Config, tasks: asyncio.TaskGroup, resources: AsyncExitSt
     tokens = Tokens(store, rng, config.auth_token_ttl)
     candidates = Candidates(store, hub, rng)
     register(rpc, store, hub, replica.peers, replica.transfers, tokens, candidates, rng)
-    metrics = Metrics(StoreMetrics(store, hub, replica.journal).collect)
+    metrics = Metrics(StoreMetrics(store, hub, replica.journal, rpc).collect)
     front = Front(StatusPages(store, metrics).serve, tasks, SystemClock())
     if config.metrics_listen:
         await front.start(config.metrics_listen)

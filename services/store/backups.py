@@ -110,6 +110,8 @@ class Restore:
     name: str
     members: dict[str, str]
     data_dir: Path
+    is_tls: bool = False
+    """Whether the members will speak TLS to one another, which their peer URLs say."""
     token: str = ""
     """Of the new cluster; without one it follows from the backup, the same for all members."""
     bump_revision: int = 0
@@ -135,7 +137,7 @@ async def restore(path: Path, wanted: Restore) -> int:
     if wanted.mark_compacted and mvcc.revision > mvcc.compact_revision:
         mvcc.compact(mvcc.revision)
     cluster = cluster_id(wanted.members, token)
-    members = first_members(cluster, wanted.members, "http")
+    members = first_members(cluster, wanted.members, is_tls=wanted.is_tls)
     ours = next(member for member in members if member.name == wanted.name)
     scratch = target.with_name(target.name + ".restoring")
     shutil.rmtree(scratch, ignore_errors=True)  # of a restore that was cut short

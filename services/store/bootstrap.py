@@ -53,8 +53,11 @@ def cluster_id(members: Mapping[str, str], token: str) -> int:
     return _number("cluster", *texts, *filter(None, (token,)))
 
 
-def first_members(cluster: int, addresses: Mapping[str, str], scheme: str) -> tuple[Member, ...]:
+def first_members(
+    cluster: int, addresses: Mapping[str, str], *, is_tls: bool
+) -> tuple[Member, ...]:
     """Return the members that a new cluster begins with."""
+    scheme = _scheme(is_tls=is_tls)
     return tuple(
         Member(_number("member", f"{cluster:x}", name), name, (f"{scheme}://{at}",))
         for name, at in sorted(addresses.items())
@@ -91,7 +94,7 @@ async def _begin(config: Config, files: SnapshotFiles, tls: TlsFiles | None) -> 
     """Be one of the first members."""
     addresses = config.members()
     cluster = cluster_id(addresses, config.initial_cluster_token)
-    members = first_members(cluster, addresses, _scheme(tls))
+    members = first_members(cluster, addresses, is_tls=tls is not None)
     ours = next(member for member in members if member.name == config.name)
     is_new = await _is_known_new(config, cluster, ours, tls)
     await files.write(State(members=Members(members)), FIRST_INDEX, 0)
@@ -126,7 +129,7 @@ async def _join(config: Config, tls: TlsFiles | None) -> Origin:
     if ours is None:
         raise CannotJoin(
             f"the cluster has no member at {at}: add it first, with"
-            f" etcdctl member add {config.name} --peer-urls={_scheme(tls)}://{at}"
+            f" etcdctl member add {config.name} --peer-urls={_scheme(is_tls=tls is not None)}://{at}"
         )
     if ours.name:
         raise _data_is_gone(ours)
@@ -138,8 +141,8 @@ def _owner(cluster: int, ours: Member, config: Config) -> Owner:
     return Owner(FORMAT, f"{cluster:x}", member_name(ours.id), config.name)
 
 
-def _scheme(tls: TlsFiles | None) -> str:
-    return "https" if tls else "http"
+def _scheme(*, is_tls: bool) -> str:
+    return "https" if is_tls else "http"
 
 
 def _data_is_gone(member: Member) -> CannotJoin:

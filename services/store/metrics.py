@@ -6,6 +6,8 @@ from math import isfinite
 from prometheus_client.core import Metric
 
 from pybernetes.component.metrics import counter, gauge, histogram, labelled
+from pybernetes.component.rpc_metrics import call_metrics
+from pybernetes.component.rpc_server import RpcServer
 
 from .core.alarms import RaisedAlarm
 from .raft.journal import Journal
@@ -17,8 +19,9 @@ from .watching import Hub
 class StoreMetrics:
     """One member's figures, read when asked for."""
 
-    def __init__(self, store: Store, hub: Hub, journal: Journal) -> None:
+    def __init__(self, store: Store, hub: Hub, journal: Journal, rpc: RpcServer) -> None:
         self._store = store
+        self._rpc = rpc
         self._hub = hub
         self._journal = journal
 
@@ -29,6 +32,7 @@ class StoreMetrics:
         yield from self._storage()
         yield from self._keys()
         yield from self._watches()
+        yield from call_metrics(self._rpc.methods())
 
     def _server(self) -> Iterator[Metric]:
         store, engine = self._store, self._store.node.engine

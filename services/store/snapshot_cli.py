@@ -56,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     restore.add_argument("--initial-cluster", required=True, help="all members, as at their start")
     restore.add_argument("--data-dir", required=True, type=Path, help="made: must not exist")
     restore.add_argument("--initial-cluster-token", default="", help="of the new cluster")
+    restore.add_argument("--tls", action="store_true", help="the members will have certificates")
     restore.add_argument("--bump-revision", type=int, default=0, help="go on so much later")
     restore.add_argument(
         "--mark-compacted", action="store_true", help="let whoever watched before read anew"
@@ -110,6 +111,7 @@ def _restore(arguments: argparse.Namespace) -> str:
                 name=arguments.name,
                 members=known,
                 data_dir=arguments.data_dir,
+                is_tls=arguments.tls,
                 token=arguments.initial_cluster_token,
                 bump_revision=arguments.bump_revision,
                 mark_compacted=arguments.mark_compacted,

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pybernetes.cluster.pki import issue, make_ca
+from pybernetes.component.tls import TlsFiles
 from pybernetes.testing.local_store import MAIN, LocalStore, local_store
 
 
@@ -104,6 +106,22 @@ def test_a_restored_member_that_lost_its_data_learns_it_from_the_others(
         restored.start()
         only = LocalStore([lost])
         assert only.etcdctl("get", "k0", "--print-value-only") == "14\n"
+
+
+def test_members_that_will_have_certificates_are_restored_with_urls_that_say_so(
+    backup: Path, tmp_path: Path
+) -> None:
+    authority = make_ca(tmp_path / "pki")
+
+    def certificate(name: str) -> TlsFiles:
+        return issue(authority, name, (), ("127.0.0.1",), tmp_path / "pki", file_name=name)
+
+    with local_store(tmp_path, certificates=certificate, start=False) as restored:
+        restore(restored, backup, "--tls")
+        restored.start()
+        (member,) = json.loads(restored.etcdctl("member", "list", "-w", "json"))["members"]
+        assert member["peerURLs"] == [f"https://{restored.members[0].peer_listen}"]
+        assert restored.etcdctl("get", "k0", "--print-value-only") == "14\n"
 
 
 def test_the_revision_can_be_moved_on_and_history_cut(backup: Path, tmp_path: Path) -> None:

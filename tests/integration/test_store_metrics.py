@@ -79,6 +79,30 @@ def test_metrics_have_etcd_s_names_and_follow_what_happens(store: LocalStore) ->
         assert name in after
 
 
+def test_calls_are_counted_by_method_and_status_as_go_s_servers_count_them(
+    store: LocalStore,
+) -> None:
+    only = LocalStore(store.members[:1])
+    before = metrics(store)
+    for number in range(3):
+        only.etcdctl("put", f"k{number}", "v")
+    with pytest.raises(AssertionError, match="requested lease not found"):
+        only.etcdctl("put", "k", "v", "--lease=1234")
+    after = metrics(store)
+    put = 'grpc_type="unary",grpc_service="etcdserverpb.KV",grpc_method="Put"'
+    by_code = {
+        code: name
+        for code in ("OK", "NotFound")
+        for name in after
+        if name.startswith("grpc_server_handled_total{")
+        and all(f"{label}" in name for label in (*put.split(","), f'grpc_code="{code}"'))
+    }
+    grown = {code: after[name] - before.get(name, 0) for code, name in by_code.items()}
+    assert grown == {"OK": 3, "NotFound": 1}
+    watch = [name for name in after if name.startswith("grpc_server_started_total{")]
+    assert any('grpc_type="bidi_stream"' in name and "Watch" in name for name in watch)
+
+
 def test_a_healthy_member_says_so_in_every_way(store: LocalStore) -> None:
     status, text = ask(store, 0, "/health")
     assert (status, json.loads(text)) == (200, {"health": "true", "reason": ""})

@@ -72,7 +72,7 @@ class World:
         self.tcp = loop.tcp = Tcp(self.draw("network"), loop)
         self._first_names = tuple(self.names)
         addresses = {name: _peer_address(name) for name in self.names}
-        first = first_members(cluster_id(addresses, ""), addresses, "http")
+        first = first_members(cluster_id(addresses, ""), addresses, is_tls=False)
         self._name_of = {member_name(member.id): member.name for member in first}
         self.members = {
             it.name: Member(it.name, Medium(self.draw(f"disk of {it.name}")), member_name(it.id))

@@ -40,6 +40,7 @@ class KV:
         server.add_generic_rpc_handlers(
             (grpc.method_handlers_generic_handler(FULL_NAME, handlers),)
         )
+        server.add_registered_method_handlers(FULL_NAME, handlers)
 
     @light
     @refusing

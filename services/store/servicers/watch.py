@@ -38,8 +38,10 @@ class Watch:
             request_deserializer=pb.WatchRequest.FromString,
             response_serializer=bytes,
         )
-        generic = grpc.method_handlers_generic_handler(FULL_NAME, {"Watch": handler})
+        handlers = {"Watch": handler}
+        generic = grpc.method_handlers_generic_handler(FULL_NAME, handlers)
         server.add_generic_rpc_handlers((generic,))
+        server.add_registered_method_handlers(FULL_NAME, handlers)
 
     async def watch(self, requests: AsyncIterator[pb.WatchRequest], context: Context) -> None:
         """Serve one client until it ends the stream."""
