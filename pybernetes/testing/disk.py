@@ -5,6 +5,8 @@ kept or lost, as the generator says, and what is lost in the middle of a longer 
 zeros. Names that were given, changed or taken away since their directory was synced stay, the
 oldest first, up to some moment: as file systems with a journal do it.
 
+Of a write amid which its process is killed, whole sectors are there.
+
 A process reaches its disk through a `SimDisk`, which dies with it: what an old process still
 wants to do then fails.
 """
@@ -47,11 +49,10 @@ class _Inode:
         self._dirty: dict[int, None] = {}
         self._is_cut = False
 
-    def write(self, data: bytes) -> None:
-        start = len(self.data)
-        self.data += data
-        last = (len(self.data) - 1) // SECTOR_BYTES
-        self._dirty.update(dict.fromkeys(range(start // SECTOR_BYTES, last + 1)))
+    def write(self, at: int, data: bytes) -> None:
+        self.data[at : at + len(data)] = data
+        last = (at + len(data) - 1) // SECTOR_BYTES
+        self._dirty.update(dict.fromkeys(range(at // SECTOR_BYTES, last + 1)))
 
     def cut(self) -> None:
         """Begin anew; what was there may come back."""
@@ -227,20 +228,42 @@ class SimFile:
     def __init__(self, disk: "SimDisk", inode: _Inode) -> None:
         self._disk = disk
         self._inode = inode
+        self._end = len(inode.data)
 
     def write(self, data: bytes) -> None:
         """Add all of this at the end."""
         medium = self._disk.medium
-        room = medium.room_bytes()
-        fits = data if room is None else data[:room]
+        fits = self._fitting(data)
         try:
             self._disk.begin()
         except PowerLost:
-            self._inode.write(fits[: medium.rng.randint(0, len(fits))])
+            reached = self._end + medium.rng.randint(0, len(fits))
+            whole = (
+                reached if reached == self._end + len(fits) else reached - reached % SECTOR_BYTES
+            )
+            self._inode.write(self._end, fits[: max(0, whole - self._end)])
             raise
-        self._inode.write(fits)
+        self._inode.write(self._end, fits)
+        self._end += len(fits)
         if len(fits) < len(data):
             raise OSError(errno.ENOSPC, "No space left on device")
+
+    def _fitting(self, data: bytes) -> bytes:
+        """Return what there is room for."""
+        room = self._disk.medium.room_bytes()
+        return data if room is None else data[: room + len(self._inode.data) - self._end]
+
+    def reserve(self, size: int) -> None:
+        """Put so many zeros after the end, which will be written over; fewer on a full disk."""
+        self._disk.begin()
+        self._inode.write(self._end, self._fitting(bytes(size)))
+
+    def cut(self, size: int) -> None:
+        """Go on after so many bytes; what followed is durably gone."""
+        self._disk.begin()
+        if len(self._inode.data) != size:
+            self._inode.resize(size)
+        self._end = size
 
     def sync(self) -> None:
         """Make what was written durable."""
@@ -411,9 +434,9 @@ class SimDisk:
         if inode is None:
             inode = _Inode()
             self.medium.rename((path, inode))
-        if len(inode.data) != size:
-            inode.resize(size)
-        return SimFile(self, inode)
+        file = SimFile(self, inode)
+        file.cut(size)
+        return file
 
     def sync(self, path: Path) -> None:
         """Make durable what a file holds."""

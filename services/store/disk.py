@@ -5,6 +5,7 @@ away may be as before unless its directory was synced. Everything here blocks, b
 """
 
 import asyncio
+import errno
 import os
 import time
 from collections.abc import Callable
@@ -41,6 +42,12 @@ class File(Protocol):
 
     def write(self, data: bytes) -> None:
         """Add all of this at the end."""
+
+    def reserve(self, size: int) -> None:
+        """Put so many zeros after the end, which will be written over; fewer on a full disk."""
+
+    def cut(self, size: int) -> None:
+        """Go on after so many bytes; what followed is durably gone."""
 
     def sync(self) -> None:
         """Make what was written durable."""
@@ -140,6 +147,14 @@ class SystemFile:
             view = memoryview(data)[written:]
             while view:
                 view = view[os.write(self._fd, view) :]
+
+    def reserve(self, size: int) -> None:
+        """Put so many zeros after the end, which will be written over; fewer on a full disk."""
+        try:
+            os.pwrite(self._fd, bytes(size), os.lseek(self._fd, 0, os.SEEK_CUR))
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
 
     def sync(self) -> None:
         """Make what was written durable."""

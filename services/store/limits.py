@@ -10,6 +10,10 @@ class LogLimits:
     segment_bytes: int = 32 << 20
     """A file of the log: long enough to be rare, short enough to be deleted soon."""
 
+    reserve_bytes: int = 512 << 10
+    """Of such a file, filled with zeros ahead: a sync that need not make a file longer takes half
+    the time."""
+
     snapshot_entries: int = 100_000
     snapshot_bytes: int = 64 << 20
     snapshot_share: float = 0.25

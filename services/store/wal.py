@@ -1,9 +1,10 @@
 """The write-ahead log's files: checksummed records in segments.
 
 A record is `length, checksum of the head, checksum of the payload | kind, index, term | payload`.
-What a crash can leave at the very end (a record cut off, or a disk sector never written) is cut
-away: it was never acknowledged. Anything else that does not fit is refused: to go on would be to
-lose what others rely on.
+The newest segment ends in zeros, which wait to be written over. What a crash can leave before them
+(a record cut off, or one with a disk sector that was never written) is cut away: it was never
+acknowledged. Anything else that does not fit is refused: to go on would be to lose what others
+rely on.
 """
 
 import zlib
@@ -16,6 +17,7 @@ from struct import Struct
 from typing import NoReturn
 
 from .disk import DAMAGE_ADVICE, Disk, DiskFailed, File
+from .limits import LOG_LIMITS
 
 FORMAT = 1
 SUFFIX = ".wal"
@@ -24,6 +26,9 @@ START_BYTES = 4_096
 
 SECTOR_BYTES = 512
 """What a disk writes whole or not at all."""
+
+FEW_APPENDS = 4
+"""What is reserved must do for more of them: else to fill it with zeros is the greater work."""
 
 _HEAD = Struct("<IIIBQQ")  # payload bytes, crc of the head, crc of the payload, kind, index, term
 _FIELDS = Struct("<IIBQQ")  # what the head's checksum covers
@@ -75,8 +80,12 @@ def segment_start(number: int, index: int, term: int) -> Record:
 class Wal:
     """The segments of one directory. Blocking: call it from a thread of its own."""
 
-    def __init__(self, disk: Disk, directory: Path) -> None:
+    def __init__(
+        self, disk: Disk, directory: Path, reserve_bytes: int = LOG_LIMITS.reserve_bytes
+    ) -> None:
         self._disk = disk
+        self._reserve_bytes = reserve_bytes
+        self._reserved_until = 0
         self._directory = directory
         self._file: File | None = None
         self._number = 0
@@ -121,7 +130,7 @@ class Wal:
         """
         try:
             if self._file is not None:
-                self._file.sync()
+                self._file.cut(self.segment_bytes)
                 self._file.close()
             self._open(self._number + 1, 0)
             start = segment_start(self._number, index, term)
@@ -136,10 +145,14 @@ class Wal:
             raise DiskFailed("the log is closed")
         try:
             self._file.write(data)
+            self.segment_bytes += len(data)
+            is_beyond = self.segment_bytes > self._reserved_until
+            if is_beyond and len(data) <= self._reserve_bytes // FEW_APPENDS:
+                self._file.reserve(self._reserve_bytes)
+                self._reserved_until = self.segment_bytes + self._reserve_bytes
             self._file.sync()
         except OSError as error:
             self._fail(error)
-        self.segment_bytes += len(data)
 
     def _fail(self, error: OSError) -> NoReturn:
         """Write nothing more: what follows on half a record could not be read again."""
@@ -164,7 +177,7 @@ class Wal:
 
     def _open(self, number: int, size: int) -> None:
         self._file = self._disk.extend(self._directory / f"{number:016d}{SUFFIX}", size)
-        self._number, self.segment_bytes = number, size
+        self._number, self.segment_bytes, self._reserved_until = number, size, size
 
 
 def records(data: bytes, path: Path, *, is_last: bool) -> Iterator[tuple[Record, int]]:
@@ -179,7 +192,7 @@ def records(data: bytes, path: Path, *, is_last: bool) -> Iterator[tuple[Record,
             break
         length, head, checksum, kind, index, term = _HEAD.unpack_from(data, at)
         if zlib.crc32(_FIELDS.pack(length, checksum, kind, index, term)) != head:
-            if _has_unwritten_sector(data, at):
+            if _has_unwritten_sector(data, at, at + _HEAD.size):
                 break
             raise _corrupt(path, at, "a record's head has a wrong checksum")
         end += length
@@ -187,7 +200,7 @@ def records(data: bytes, path: Path, *, is_last: bool) -> Iterator[tuple[Record,
             break
         payload = data[at + _HEAD.size : end]
         if zlib.crc32(payload) != checksum:
-            if _has_unwritten_sector(data, at):
+            if _has_unwritten_sector(data, at, end):
                 break
             raise _corrupt(path, at, "a record has a wrong checksum")
         try:
@@ -205,9 +218,9 @@ def _is_begun(data: bytes, path: Path) -> bool:
     return len(list(islice(records(data, path, is_last=True), 2))) == 2
 
 
-def _has_unwritten_sector(data: bytes, at: int) -> bool:
-    """Say whether, from a position on, a whole disk sector (or its rest) is zero."""
-    while at < len(data):
+def _has_unwritten_sector(data: bytes, at: int, until: int) -> bool:
+    """Say whether what is between holds a whole disk sector, or the rest of one, of zeros."""
+    while at < until:
         end = (at // SECTOR_BYTES + 1) * SECTOR_BYTES
         if not any(data[at:end]):
             return True

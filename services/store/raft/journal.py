@@ -48,7 +48,7 @@ class Journal:
         self.fsync_s = Histogram(FSYNC_BUCKETS_S)
         self.is_busy = False
         self.on_synced: Callable[[], None] = lambda: None
-        self._wal = Wal(disk, directory)
+        self._wal = Wal(disk, directory, limits.reserve_bytes)
         self._thread = disk.thread("wal")
         self.limits = limits
         self._entries: list[Entry] = []

@@ -52,6 +52,24 @@ def test_a_file_is_begun_anew_or_extended_from_where_one_says(disk: Disk, direct
     assert disk.size(directory / "new.wal") == 0
 
 
+def test_what_is_reserved_reads_as_zeros_until_it_is_written_over_or_cut_off(
+    disk: Disk, directory: Path
+) -> None:
+    path = directory / "a.wal"
+    file = disk.extend(path, 0)
+    file.write(b"one")
+    file.reserve(1_000)
+    assert disk.read(path) == b"one" + bytes(1_000)
+    file.write(b"two")
+    file.sync()
+    assert disk.read(path) == b"onetwo" + bytes(997)
+    file.cut(6)
+    assert disk.read(path) == b"onetwo"
+    file.write(b"three")
+    file.close()
+    assert disk.read(path) == b"onetwothree"
+
+
 def test_files_are_listed_by_suffix_and_in_order(disk: Disk, directory: Path) -> None:
     for name in ("2.wal", "1.wal", "3.snap", "10.wal"):
         disk.create(directory / name).close()

@@ -12,8 +12,11 @@ ENTRIES = [Record(Kind.ENTRY, index, 1, bytes([index]) * 700) for index in range
 VOTE = Record(Kind.VOTE, 0, 1, b"m1")
 
 
-def written(directory: Path) -> Path:
-    wal = Wal(SystemDisk(), directory)
+RESERVES = pytest.mark.parametrize("reserve_bytes", [0, 3_000, 100_000])
+
+
+def written(directory: Path, reserve_bytes: int = 0) -> Path:
+    wal = Wal(SystemDisk(), directory, reserve_bytes)
     assert not wal.replay(lambda record: None)
     wal.begin(1, 0, VOTE)
     for entry in ENTRIES:
@@ -30,9 +33,25 @@ def replayed(directory: Path) -> list[Record]:
     return [record for record in found if record.kind is Kind.ENTRY]
 
 
-def test_what_was_written_is_read_back(tmp_path: Path) -> None:
-    written(tmp_path)
+@RESERVES
+def test_what_was_written_is_read_back(tmp_path: Path, reserve_bytes: int) -> None:
+    written(tmp_path, reserve_bytes)
     assert replayed(tmp_path) == ENTRIES
+
+
+def test_only_the_newest_segment_has_more_than_what_was_written(tmp_path: Path) -> None:
+    bare = written(tmp_path).stat().st_size
+    wal = Wal(SystemDisk(), tmp_path, reserve_bytes=100_000)
+    wal.replay(lambda record: None)
+    wal.append(ENTRIES[0].encode())
+    sizes = {path.stem: path.stat().st_size for path in tmp_path.glob("*.wal")}
+    assert sizes == {f"{1:016d}": bare + 729 + 100_000}
+    wal.append(ENTRIES[0].encode())
+    wal.begin(11, 1, VOTE)
+    wal.append(b"x" * 25_001)
+    wal.close()
+    sizes = {path.stem: path.stat().st_size for path in tmp_path.glob("*.wal")}
+    assert sizes == {f"{1:016d}": bare + 2 * 729, f"{2:016d}": 63 + 100_000}
 
 
 @pytest.mark.parametrize("lost", [1, 20, 699, 703, 728])
@@ -49,20 +68,25 @@ def test_a_record_cut_off_at_the_end_is_dropped_and_the_log_goes_on(
     assert replayed(tmp_path) == ENTRIES
 
 
-def test_sectors_that_were_never_written_are_a_torn_end(tmp_path: Path) -> None:
-    path = written(tmp_path)
-    data = path.read_bytes()
-    path.write_bytes(data[:-600] + bytes(600))
-    assert replayed(tmp_path) == ENTRIES[:-1]
-    path.write_bytes(data + bytes(4096))
-    assert replayed(tmp_path) == ENTRIES
+@RESERVES
+def test_sectors_that_were_never_written_are_a_torn_end(tmp_path: Path, reserve_bytes: int) -> None:
+    path = written(tmp_path, reserve_bytes)
+    data = path.read_bytes().rstrip(b"\0")
+    for tail in (0, 1, 28, 29, 600, 4_096):
+        path.write_bytes(data[:-600] + bytes(600 + tail))
+        assert replayed(tmp_path) == ENTRIES[:-1]
+        path.write_bytes(data + bytes(tail))
+        assert replayed(tmp_path) == ENTRIES
 
 
-@pytest.mark.parametrize("at", [3, 40, 1_000, -1, -705, -720])
-def test_a_changed_byte_is_refused_with_an_explanation(tmp_path: Path, at: int) -> None:
-    path = written(tmp_path)
+@RESERVES
+@pytest.mark.parametrize("at", [3, 40, 1_000, -1, -705, -720, -1_400])
+def test_a_changed_byte_is_refused_with_an_explanation(
+    tmp_path: Path, at: int, reserve_bytes: int
+) -> None:
+    path = written(tmp_path, reserve_bytes)
     data = bytearray(path.read_bytes())
-    data[at] ^= 0x10
+    data[at if at >= 0 else len(data.rstrip(b"\0")) + at] ^= 0x10
     path.write_bytes(data)
     with pytest.raises(CorruptLog, match=r"byte \d+: .*checksum"):
         replayed(tmp_path)
@@ -128,7 +152,7 @@ def test_what_a_killed_process_left_is_made_durable_before_it_is_relied_upon() -
 def test_after_a_failed_write_nothing_more_is_written() -> None:
     medium = Medium(random.Random(1))
     directory = Path("/wal")
-    wal = Wal(medium.mount(), directory)
+    wal = Wal(medium.mount(), directory, reserve_bytes=0)
     assert not wal.replay(lambda record: None)
     wal.begin(1, 0, VOTE)
     wal.append(ENTRIES[0].encode())
