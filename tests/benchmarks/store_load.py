@@ -330,10 +330,14 @@ async def snapshot(servers: Servers) -> dict[str, Figure]:
         maintenance = pb_grpc.MaintenanceStub(channels[0])
         await maintenance.Defragment(pb.DefragmentRequest(), timeout=SNAPSHOT_S)  # the fill's own
         figures = {}
-        again = maintenance.Defragment(pb.DefragmentRequest(), timeout=SNAPSHOT_S)
-        tasks = [asyncio.sleep(10), again]
-        for title, awaited in zip(("no snapshot", "a snapshot of 1 GB"), tasks, strict=True):
-            running = asyncio.ensure_future(_finish(awaited))
+        phases: dict[str, Callable[[], Awaitable[object]]] = {
+            "no snapshot": lambda: asyncio.sleep(10),
+            "a snapshot of 1 GB": lambda: maintenance.Defragment(
+                pb.DefragmentRequest(), timeout=SNAPSHOT_S
+            ),
+        }
+        for title, begin in phases.items():
+            running = asyncio.ensure_future(_finish(begin()))
             before = time.perf_counter()
             latencies = await _phase(stubs, _paced_put, 16, running.done)
             figures[title] = _figure(latencies, time.perf_counter() - before, 0.0)

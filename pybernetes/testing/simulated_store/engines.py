@@ -98,7 +98,10 @@ class Member:
 
     def apply(self, limit: int) -> None:
         """Apply some of what is committed."""
-        for entry in self.engine.take_committed(limit):
+        for _ in range(limit):
+            entry = self.engine.take_committed()
+            if entry is None:
+                return
             command, index, _ = entry
             self.world.note_committed(self.name, entry)
             if command[:1] != CHANGE:

@@ -456,12 +456,12 @@ class _SyncObj(SyncObj):  # type: ignore[misc]
 
     # Applying, and snapshots.
 
-    def take_committed(self, limit: int) -> list[Entry]:
-        """Return the next committed entries; they count as applied."""
-        count = max(0, min(limit, self.commit_index - self.applied_index))
-        entries = self._journal.entries(self.applied_index + 1, count) if count else []
-        self.__raftLastApplied += len(entries)
-        return entries
+    def take_committed(self) -> Entry | None:
+        """Return the next committed entry, if there is one; it counts as applied."""
+        if self.applied_index >= self.commit_index:
+            return None
+        self.__raftLastApplied += 1
+        return self._journal.entries(self.applied_index, 1)[0]
 
     def install(self, peer: str, index: int, term: int) -> None:
         """A snapshot from our leader is on disk and is our state: go on from there."""

@@ -40,12 +40,13 @@ PROPOSE_S = 5.0
 QUEUE_MAX = 10_000
 """Proposals that wait here; beyond, clients are told to slow down."""
 
-BATCH_COMMANDS = 1_000
+TURN_COMMANDS = 32
+"""Applied before the loop turns: their answers go out, and while clients read those and ask again,
+the next are applied."""
+
+BATCH_COMMANDS = TURN_COMMANDS
 BATCH_BYTES = 1 << 20
 """One Raft entry, unless a single command is larger."""
-
-APPLY_ENTRIES = 16
-"""Applied before others get the loop: a few milliseconds."""
 
 RETRY_S = 0.05
 """Wait for a better leader at most so long before asking again."""
@@ -308,7 +309,7 @@ class Node(Generic[Outcome]):
         self._take(peer, proposal.sequence, proposal.command, proposal.is_change)
 
     def _flush(self) -> None:
-        """Make one entry of what is queued, unless the disk is busy: then more will gather."""
+        """Make entries of what is queued, unless the disk is busy: then more will gather."""
         if not self.engine.is_leader or self.engine.transferee is not None:
             return
         if self._changes_queued and self.membership.may_change():
@@ -338,33 +339,43 @@ class Node(Generic[Outcome]):
     # Applying.
 
     def _apply(self) -> None:
-        entries = self.engine.take_committed(APPLY_ENTRIES)
-        if not entries:
+        commands = size_bytes = 0
+        while commands < TURN_COMMANDS:
+            entry = self.engine.take_committed()
+            if entry is None:
+                break
+            commands += self._apply_entry(*entry)
+            size_bytes += len(entry[0])
+        if not commands:
             return
-        for command, index, term in entries:
-            if term > self._applied_term:
-                self._begin_term(term)
-            kind = command[:1]
-            if kind == _REGULAR:
-                self._apply_batch(self._decoder.decode(memoryview(command)[1:]))
-            elif kind == CHANGE:
-                self._apply_batch(decode(command).batch)
-            if kind == CHANGE or self._machine.members() is not self._members:
-                self._members = self._machine.members()
-                self.membership.applied(index)
         self._machine.settle()
-        self.snapshots.applied(sum([len(command) for command, _, _ in entries]))
+        self.snapshots.applied(size_bytes)
         self._reads.applied()
         if self.engine.applied_index < self.engine.commit_index:
             self._work.set()
 
-    def _apply_batch(self, batch: Batch) -> None:
+    def _apply_entry(self, command: bytes, index: int, term: int) -> int:
+        """Do what one entry says; return for how many commands to count it."""
+        if term > self._applied_term:
+            self._begin_term(term)
+        kind, commands = command[:1], 1
+        if kind == _REGULAR:
+            commands = self._apply_batch(self._decoder.decode(memoryview(command)[1:]))
+        elif kind == CHANGE:
+            commands = self._apply_batch(decode(command).batch)
+        if kind == CHANGE or self._machine.members() is not self._members:
+            self._members = self._machine.members()
+            self.membership.applied(index)
+        return commands
+
+    def _apply_batch(self, batch: Batch) -> int:
         for origin, sequence, command in batch.items:
             outcome = self._machine.apply(command, batch.now_ms)
             if origin == self.name:
                 pending = self._pending.pop(sequence, None)
                 if pending is not None and not pending[0].done():
                     pending[0].set_result(outcome)
+        return len(batch.items)
 
     def _begin_term(self, term: int) -> None:
         self._applied_term = term
