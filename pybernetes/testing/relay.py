@@ -75,24 +75,26 @@ class _Side(asyncio.Protocol):
     def __init__(self, relay: Relay, other: "_Side | None" = None) -> None:
         self._relay = relay
         self._other = other
+        self._early: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Lead on, or join who waits."""
         self.transport = cast("asyncio.Transport", transport)
         self._relay.sides.add(self)
         if self._other is None:
-            self.transport.pause_reading()
             self._relay.lead(self)
         elif self._other.transport.is_closing():
             self.transport.abort()
         else:
             self._other._other = self
-            self._other.transport.resume_reading()
+            self.transport.writelines(self._other._early)
 
     def data_received(self, data: bytes) -> None:
         """Pass it on."""
         if self._other is not None:
             self._other.transport.write(data)
+        else:
+            self._early.append(data)
 
     def pause_writing(self) -> None:
         """Slow the other down."""

@@ -158,9 +158,11 @@ class Connector:
                 waiter.unavailable(self._error)
             if self._waiting:
                 await asyncio.sleep(delay_s)
+        self._task = None  # at once: who comes before our callbacks are run needs another
 
     def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._task = None
+        if self._task is task:
+            self._task = None
         if not task.cancelled():
             task.result()
 

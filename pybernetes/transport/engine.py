@@ -219,8 +219,11 @@ class Http2Connection(asyncio.Protocol):
             self.flushed()
 
     def close(self) -> None:
-        """Write what is written already and close; calls still open are lost."""
-        if self.is_open:
+        """Write what is written already and close; calls still open are lost.
+
+        Once only: asyncio's TLS takes a second `close` for leave to ignore `abort`.
+        """
+        if self.is_open and not self._transport.is_closing():
             self._transport.close()
 
     def abort(self) -> None:

@@ -25,6 +25,8 @@ PAIRINGS = {
 
 def pytest_asyncio_loop_factories(config: Any, item: Any) -> Mapping[str, Pairing]:
     """Let pytest-asyncio run each test on the loop of each pairing."""
+    if item.get_closest_marker("tls") is not None:
+        return {name: it for name, it in PAIRINGS.items() if it.new_loop is not OneHostLoop}
     return PAIRINGS
 
 
