@@ -8,7 +8,8 @@ import asyncio
 import errno
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread as OsThread
@@ -31,10 +32,19 @@ DAMAGE_ADVICE = (
 
 
 class DiskFailed(Exception):
-    """The disk did not take a part of the log: nobody knows what it holds, so the process ends.
+    """The disk did not take what must be kept: nobody knows what it holds, so the process ends.
 
     Not an OSError: nobody may take it for a connection that broke.
     """
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Raise DiskFailed, with the path, for an OSError."""
+    try:
+        yield
+    except OSError as error:
+        raise DiskFailed(f"{path}: {error.strerror or error}") from error
 
 
 class File(Protocol):

@@ -13,7 +13,7 @@ from pybernetes.component.logs import get_logger
 from .core import snapshot
 from .core.snapshot import CorruptSnapshot, Head
 from .core.state import State
-from .disk import DAMAGE_ADVICE, Disk, File
+from .disk import DAMAGE_ADVICE, Disk, File, writing
 from .limits import LOG_LIMITS, LogLimits
 
 SUFFIX = ".snap"
@@ -78,7 +78,8 @@ class SnapshotFiles:
         pieces = snapshot.encode(state, index, term)
         first = next(pieces)  # now: before anything else happens
         loop, disk, limits = asyncio.get_running_loop(), self.disk, self._limits
-        file = disk.create(path)
+        with writing(path):
+            file = disk.create(path)
         try:
             buffer, size, unsynced = [first], 0, 0
             began_s = loop.time()
@@ -88,12 +89,12 @@ class SnapshotFiles:
                 if size >= limits.write_bytes:
                     unsynced += size
                     is_sync = unsynced >= limits.sync_bytes
-                    await disk.run(_write, file, b"".join(buffer), is_sync)
+                    await disk.run(_write, path, file, b"".join(buffer), is_sync)
                     buffer, size = [], 0
                     unsynced = 0 if is_sync else unsynced
                 await asyncio.sleep((loop.time() - began_s) * IDLE_SHARE)
                 began_s = loop.time()
-            await disk.run(_write, file, b"".join(buffer), True)
+            await disk.run(_write, path, file, b"".join(buffer), True)
         finally:
             pieces.close()
             file.close()
@@ -122,11 +123,12 @@ class SnapshotFiles:
                 disk.unlink(other)
 
 
-def _write(file: File, data: bytes, is_sync: bool) -> None:
+def _write(path: Path, file: File, data: bytes, is_sync: bool) -> None:
     """In a thread."""
-    file.write(data)
-    if is_sync:
-        file.sync()
+    with writing(path):
+        file.write(data)
+        if is_sync:
+            file.sync()
 
 
 def _parse(path: Path) -> SnapshotFile:

@@ -99,10 +99,12 @@ async def full(field: Field) -> None:
     async with field.broken(f"full {_names(members)} {left_bytes} bytes left"):
         for member in members:
             member.excuses += 1
+            member.fillings += 1
             await asyncio.to_thread(member.fill, left_bytes)
         await asyncio.sleep(field.rng.choice((0.5, 1.5, 3)))
         for member in members:
-            if member.excuses == 1:
+            member.fillings -= 1
+            if member.fillings == 0:
                 member.empty()
         await asyncio.sleep(GIVE_UP_S)
         for member in members:

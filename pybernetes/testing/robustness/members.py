@@ -72,6 +72,9 @@ class Member:
     joins: bool = False
     """It was added to a cluster that existed before it."""
 
+    fillings: int = 0
+    """How many faults keep its disk full now."""
+
     excuses: int = 0
     """How many faults may end it now: full disks, and its removal."""
 

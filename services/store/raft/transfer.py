@@ -13,7 +13,7 @@ from pybernetes.component.logs import get_logger
 
 from ..core.snapshot import CorruptSnapshot, Head
 from ..core.state import State
-from ..disk import File
+from ..disk import File, writing
 from ..limits import LOG_LIMITS, LogLimits
 from ..machine import Machine
 from ..snapshots import SnapshotFile, SnapshotFiles
@@ -110,7 +110,8 @@ class Transfers:
         if incoming is None or (incoming.index, incoming.term) != (chunk.index, chunk.term):
             incoming = self._begin(chunk.index, chunk.term)
         if chunk.offset == incoming.received:
-            incoming.file.write(chunk.data)
+            with writing(self._files.incoming()):
+                incoming.file.write(chunk.data)
             incoming.received += len(chunk.data)
         elif chunk.offset:
             return  # an answer to an older question
@@ -125,7 +126,8 @@ class Transfers:
     def _begin(self, index: int, term: int) -> _Incoming:
         if self._incoming is not None:
             self._incoming.file.close()
-        file = self._files.disk.create(self._files.incoming())
+        with writing(self._files.incoming()):
+            file = self._files.disk.create(self._files.incoming())
         self._incoming = _Incoming(index, term, file)
         log.info("receiving a snapshot", index=index)
         return self._incoming
@@ -214,5 +216,6 @@ class Transfers:
 
     def _load(self, path: Path) -> tuple[Head, State]:
         """In a thread: make a received file durable, and decode it."""
-        self._files.disk.sync(path)
+        with writing(path):
+            self._files.disk.sync(path)
         return self._files.read(path)

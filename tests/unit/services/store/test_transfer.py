@@ -7,10 +7,13 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from pybernetes.testing.disk import Medium
 from pybernetes.testing.loop import simulate
 from services.store.core.command import Put
 from services.store.core.state import State
+from services.store.disk import DiskFailed
 from services.store.limits import LogLimits
 from services.store.machine import Machine
 from services.store.raft.messages import Message, SnapshotChunk, SnapshotWanted
@@ -27,6 +30,9 @@ class FakeEngine:
     is_leader = True
     applied_index = 1
     commit_index = 1
+
+    def hear_leader(self, leader: str, term: int) -> None:
+        self.term = term
 
 
 class FakeJournal:
@@ -84,6 +90,19 @@ def run(body: Callable[[World], Coroutine[Any, Any, None]]) -> None:
             await running
 
     simulate(main, seed=1)
+
+
+def test_a_snapshot_that_the_disk_has_no_room_for_is_no_broken_connection() -> None:
+    async def body(world: World) -> None:
+        world.files.disk.medium.capacity_bytes = 10  # type: ignore[attr-defined]
+        with pytest.raises(DiskFailed, match=r"/data/2\.new: No space left on device"):
+            await world.files.write(State(), 2, 1)
+        world.engine.is_leader = False
+        chunk = SnapshotChunk(4, 9, 0, 100, bytes(50))
+        with pytest.raises(DiskFailed, match=r"/data/incoming\.new: No space left on device"):
+            world.transfers.on_message("s2", chunk)
+
+    run(body)
 
 
 def test_a_snapshot_is_taken_after_so_many_entries_however_short() -> None:
