@@ -21,6 +21,7 @@ DATA = Path("/data")
 
 LOG_LIMITS = LogLimits(
     segment_bytes=4_000,
+    reserve_bytes=2_000,
     snapshot_entries=40,
     keep_entries=8,
     write_bytes=700,
