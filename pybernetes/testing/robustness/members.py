@@ -25,7 +25,8 @@ from services.store import limits
 if sys.argv[1] == "small":
     limits.LOG_LIMITS = limits.LogLimits(
         segment_bytes=64 << 10, reserve_bytes=16 << 10, snapshot_entries=150,
-        snapshot_bytes=1 << 20, keep_entries=30, keep_bytes=64 << 10, write_bytes=4 << 10, sync_bytes=64 << 10, chunk_bytes=2 << 10,
+        snapshot_bytes=1 << 20, keep_entries=30, keep_bytes=64 << 10,
+        write_bytes=4 << 10, sync_bytes=64 << 10, chunk_bytes=2 << 10,
     )
 exec(sys.argv[2])
 del sys.argv[1:3]
