@@ -139,8 +139,13 @@ class Replica:
                 await asyncio.sleep(PUBLISH_AGAIN_S)
 
     async def _end_when_removed(self) -> None:
-        """A member that was removed ends, and will not start again."""
+        """A member that was removed ends, and will not start again.
+
+        Not before others say so, too: perhaps we alone know that it is committed.
+        """
         await self.node.removed.wait()
+        if self.machine.members():
+            await self.node.told_removed.wait()
         owner = msgspec.structs.replace(self._owner, is_removed=True)
         write_owner(self._files.disk, self._directory, owner)
         await asyncio.sleep(LAST_WORDS_S)

@@ -67,6 +67,16 @@ class Membership:
         applied = self._engine.applied_index
         self.stored(journal.entries(applied + 1, journal.last_index - applied))
 
+    def may_append(self) -> bool:
+        """Say whether anything may be appended: we lead, and nobody is to take over.
+
+        Nor do we go on from an earlier leader's change before it is applied: if it removes us, the
+        only other one that has it could not win our vote with a log that is shorter.
+        """
+        engine = self._engine
+        is_open = bool(self._changes) and not engine.has_applied_own
+        return engine.is_leader and engine.transferee is None and not is_open
+
     def may_change(self) -> bool:
         """Say whether the next change may be appended: we lead, and know all earlier ones."""
         engine = self._engine

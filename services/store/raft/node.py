@@ -126,6 +126,7 @@ class Node(Generic[Outcome]):
         self.judge: Callable[[bytes], StoreError | None] = lambda command: None
         self.removes_us: Callable[[bytes], bool] = lambda command: False
         self.removed = asyncio.Event()
+        self.told_removed = asyncio.Event()
         self._members = machine.members()
         self._changes_queued: list[tuple[str, int, bytes]] = []
         self._peers = peers
@@ -310,7 +311,7 @@ class Node(Generic[Outcome]):
 
     def _flush(self) -> None:
         """Make entries of what is queued, unless the disk is busy: then more will gather."""
-        if not self.engine.is_leader or self.engine.transferee is not None:
+        if not self.membership.may_append():
             return
         if self._changes_queued and self.membership.may_change():
             batch = Batch(self.now_ms(), [self._changes_queued.pop(0)])
@@ -351,7 +352,7 @@ class Node(Generic[Outcome]):
         self._machine.settle()
         self.snapshots.applied(size_bytes)
         self._reads.applied()
-        if self.engine.applied_index < self.engine.commit_index:
+        if self.engine.applied_index < self.engine.commit_index or self._queue:
             self._work.set()
 
     def _apply_entry(self, command: bytes, index: int, term: int) -> int:
@@ -467,8 +468,9 @@ class Node(Generic[Outcome]):
         self.engine.on_connected(peer)
 
     def on_removed(self) -> None:
-        """We are a member no more."""
+        """Others say that we are a member no more."""
         self.removed.set()
+        self.told_removed.set()
 
     def on_disconnected(self, peer: str) -> None:
         """A peer cannot be reached; answers of our leader may be lost."""
