@@ -187,7 +187,8 @@ class World:
     def _may_end(self, member: Member, errors: list[BaseException]) -> bool:
         """Say whether a member may end because of who the members are."""
         if self.is_removed(member.name):
-            return all(isinstance(it, RemovedFromCluster | WrongDirectory) for it in errors)
+            ends = (RemovedFromCluster, WrongDirectory, CannotJoin)
+            return all(isinstance(it, ends) for it in errors)
         return all(isinstance(it, CannotJoin) for it in errors)
 
     def _violate(self, error: BaseException) -> None:

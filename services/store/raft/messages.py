@@ -128,7 +128,7 @@ class StandNow(_Message, frozen=True, tag=13):
 
 
 class AskMembers(_Message, frozen=True, tag=14):
-    """The first message of who wants to join: who are you all?"""
+    """Who are you all? From who wants to join, or to whoever calls and is not known."""
 
     protocol: int
 

@@ -156,13 +156,8 @@ class Peers:
                 writer.write(messages.encode(self._hello))  # or we never see that a peer is gone
             for at in dict.fromkeys(map(address, self._known.values())):
                 answer = await ask_members((at,), self._tls)
-                if answer is None or answer.cluster != self._hello.cluster:
-                    continue
-                if int(self._id, 16) in answer.removed:
-                    self._listener.on_removed()
+                if answer is not None and self._learn(answer):
                     return
-                if any(self._id == f"{it.id:x}" for it in answer.members):
-                    self.meet(answer.members)
 
     def send(self, peer: str, message: Message) -> bool:
         """Send if connected; say whether it was. Sent does not mean received."""
@@ -207,6 +202,8 @@ class Peers:
             if answer is not None:
                 await _send_last(writer, answer)
                 return
+            if dialed is None and isinstance(first, Hello) and first.id not in self._known:
+                await self._ask_back(first, reader, writer, frames)
             peer = self._recognise(first, writer, dialed)
             self._up(peer, writer)
             for message in early:
@@ -222,6 +219,39 @@ class Peers:
             writer.transport.abort()
             with suppress(OSError, ssl.SSLError):
                 await writer.wait_closed()
+
+    async def _ask_back(
+        self,
+        first: Hello,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        frames: Frames,
+    ) -> None:
+        """Ask a caller that we do not know who belongs to its cluster, if that is ours.
+
+        It may have come after those that we know, and they be gone before they told us.
+        """
+        if (first.protocol, first.cluster) != (self._hello.protocol, self._hello.cluster):
+            return
+        writer.write(messages.encode(AskMembers(messages.PROTOCOL)))
+        async with asyncio.timeout(CONNECT_S):
+            while found := await _some(reader, frames):
+                for answer in found:
+                    if isinstance(answer, MembersAre):
+                        self._learn(answer)
+                        raise _Stranger("it has told us who belongs to us")
+
+    def _learn(self, answer: MembersAre) -> bool:
+        """Take what a peer says of the members; say whether we were removed."""
+        if answer.cluster != self._hello.cluster:
+            return False
+        if int(self._id, 16) in answer.removed:
+            assert self._listener is not None
+            self._listener.on_removed()
+            return True
+        if any(self._id == f"{it.id:x}" for it in answer.members):
+            self.meet(answer.members)
+        return False
 
     def _recognise(
         self, first: Message | None, writer: asyncio.StreamWriter, dialed: str | None
@@ -247,12 +277,15 @@ class Peers:
     def _answer(self, first: Message | None) -> Message | None:
         """Return what somebody is told who is no member, or not yet."""
         if isinstance(first, AskMembers):
-            return MembersAre(self._hello.cluster, self._members, self._removed())
+            return self._members_are()
         if isinstance(first, Hello) and first.cluster == self._hello.cluster:
             is_hex = first.id and set(first.id) <= set("0123456789abcdef")
             if is_hex and first.id not in self._known and int(first.id, 16) in self._removed():
                 return Removed()
         return None
+
+    def _members_are(self) -> MembersAre:
+        return MembersAre(self._hello.cluster, self._members, self._removed())
 
     def _up(self, peer: str, writer: asyncio.StreamWriter) -> None:
         assert self._listener is not None
@@ -275,6 +308,8 @@ class Peers:
         assert self._listener is not None
         if isinstance(message, Removed):
             self._listener.on_removed()
+        elif isinstance(message, AskMembers):
+            writer.write(messages.encode(self._members_are()))
         elif self._writers.get(peer) is writer:  # a superseded connection has nothing to say
             if isinstance(message, Append | Heard) or (
                 isinstance(message, Ack) and message.is_success
