@@ -56,7 +56,7 @@ class DockerRuntime:
     def __init__(self, config: Config, clock: Clock) -> None:
         self._config = config
         self._clock = clock
-        self._docker = aiodocker.Docker()
+        self._docker = _connect()
         self._files = config.data_dir / "docker"
         self._on_change: OnChange = lambda _uid: None
 
@@ -64,9 +64,9 @@ class DockerRuntime:
     async def answers() -> bool:
         """Say whether an engine answers on the usual socket."""
         try:
-            async with asyncio.timeout(ANSWER_TIMEOUT_S), aiodocker.Docker() as docker:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S), _connect() as docker:
                 await docker.version()
-        except (DockerError, aiohttp.ClientError, OSError, ValueError, TimeoutError):
+        except (DockerError, aiohttp.ClientError, OSError, TimeoutError):
             return False
         return True
 
@@ -342,9 +342,19 @@ class DockerRuntime:
         return str(ours.get("IPAddress") or given or self._config.node_ip)
 
 
+def _connect() -> aiodocker.Docker:
+    """Return a client of the engine; ConnectionError when there is nothing to connect to."""
+    try:
+        return aiodocker.Docker()
+    except (AssertionError, ValueError) as error:  # one of its ways to say that it finds no socket
+        raise ConnectionError(
+            "no Docker engine: DOCKER_HOST names none, and there is no /run/docker.sock"
+        ) from error
+
+
 async def cleanup(config: Config) -> None:
     """End and remove all pods of this node, and the network with its last container."""
-    async with aiodocker.Docker() as docker:
+    async with _connect() as docker:
         for each in await _find(docker, _ours(config)):
             with suppress(DockerError):
                 await docker.containers.container(each["Id"]).delete(force=True, v=True)
