@@ -288,6 +288,10 @@ def test_a_dead_node_is_replaced_and_adopts_its_pods_when_it_returns(
     guestbook.kubectl("rollout", "status", "deployment/sleeper", "--timeout=60s")
     guestbook.kubectl("wait", "pod/pinned", "--for=condition=Ready", "--timeout=60s")
     pinned = guestbook.kubectl_json("get", "pod", "pinned")
+    guestbook.kubectl("cordon", "node-1")  # whatever rollouts before us have left where
+    guestbook.kubectl("delete", "pod", pods(guestbook)[0]["metadata"]["name"])
+    guestbook.kubectl("wait", "pod", "-l=app=guestbook", "--for=condition=Ready", "--timeout=60s")
+    guestbook.kubectl("uncordon", "node-1")
     on_node_2 = [pod for pod in pods(guestbook) if pod["spec"]["nodeName"] == "node-2"]
     stranded = [pod["metadata"]["name"] for pod in on_node_2]
     assert stranded
