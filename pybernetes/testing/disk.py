@@ -238,10 +238,9 @@ class SimFile:
             self._disk.begin()
         except PowerLost:
             reached = self._end + medium.rng.randint(0, len(fits))
-            whole = (
-                reached if reached == self._end + len(fits) else reached - reached % SECTOR_BYTES
-            )
-            self._inode.write(self._end, fits[: max(0, whole - self._end)])
+            if reached < self._end + len(fits):
+                reached -= reached % SECTOR_BYTES
+            self._inode.write(self._end, fits[: max(0, reached - self._end)])
             raise
         self._inode.write(self._end, fits)
         self._end += len(fits)

@@ -33,7 +33,12 @@ class LocalCluster:
 
     def up(self) -> str:
         """Bring it up; return what the command said. Raises AssertionError with its message."""
-        return run(
+        return run(*self.up_command)
+
+    @property
+    def up_command(self) -> tuple[str | Path, ...]:
+        """The command that brings it up."""
+        return (
             PYBERNETES,
             "up",
             *self._where,

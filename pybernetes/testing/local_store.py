@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from pybernetes.cluster.pki import issue, make_ca
 from pybernetes.component.tls import TlsFiles, channel_credentials
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 from pybernetes.rpc.etcd import rpc_pb2_grpc as pb_grpc
@@ -223,3 +224,14 @@ def local_store(
         yield store
     finally:
         store.stop()
+
+
+def issuer(directory: Path, *, impostor: str = "") -> Callable[[str], TlsFiles]:
+    """Return who issues each member its certificate; to the impostor, one of another name."""
+    authority = make_ca(directory)
+
+    def certificate(name: str) -> TlsFiles:
+        subject = "system:node:node-1" if name == impostor else name
+        return issue(authority, subject, (), ("127.0.0.1",), directory, file_name=name)
+
+    return certificate

@@ -66,6 +66,10 @@ class Held:
             "Both": grpc.stream_stream_rpc_method_handler(self.both),
         }
 
+    async def has_begun(self) -> None:
+        async with asyncio.timeout(WAIT_S):
+            await self.begun.wait()
+
     async def has_ended(self) -> list[str]:
         async with asyncio.timeout(WAIT_S):
             await self.ended.wait()
@@ -140,8 +144,7 @@ async def test_a_client_that_cancels_ends_the_handler(pairing: Pairing, kind: st
     held = Held()
     async with pairing.meeting(held.handlers) as channel:
         begun = call(channel, kind, timeout=50)
-        async with asyncio.timeout(WAIT_S):
-            await held.begun.wait()
+        await held.has_begun()
         assert begun.cancel()
         assert not begun.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -158,8 +161,7 @@ async def test_cancelling_who_waits_for_a_response_ends_the_handler(
     held = Held()
     async with pairing.meeting(held.handlers) as channel:
         waiter = asyncio.ensure_future(answers(call(channel, kind, timeout=50)))
-        async with asyncio.timeout(WAIT_S):
-            await held.begun.wait()
+        await held.has_begun()
         waiter.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiter
@@ -176,8 +178,7 @@ async def test_a_server_that_stops_lets_calls_finish_within_its_grace(
         pairing.channel(serving.address) as channel,
     ):
         waiter = asyncio.ensure_future(answers(call(channel, kind, timeout=50)))
-        async with asyncio.timeout(WAIT_S):
-            await held.begun.wait()
+        await held.has_begun()
         stopping = asyncio.ensure_future(serving.server.stop(WAIT_S))
         await asyncio.sleep(0.05)
         assert not stopping.done()
@@ -198,8 +199,8 @@ async def test_a_server_that_stops_cancels_what_outlasts_its_grace(
         pairing.channel(serving.address) as channel,
     ):
         waiter = asyncio.ensure_future(answers(call(channel, kind, timeout=50)))
+        await held.has_begun()
         async with asyncio.timeout(WAIT_S):
-            await held.begun.wait()
             await serving.server.stop(0.1)
             with pytest.raises(grpc.aio.AioRpcError) as failed:
                 await waiter
@@ -230,8 +231,8 @@ async def test_a_lost_connection_ends_the_call_on_both_sides(pairing: Pairing, k
         pairing.channel(link.address) as channel,
     ):
         waiter = asyncio.ensure_future(answers(call(channel, kind, timeout=50)))
+        await held.has_begun()
         async with asyncio.timeout(WAIT_S):
-            await held.begun.wait()
             link.break_connections()
             with pytest.raises(grpc.aio.AioRpcError) as failed:
                 await waiter
@@ -281,8 +282,7 @@ async def test_a_channel_that_is_closed_cancels_its_calls(pairing: Pairing) -> N
         pairing.channel(serving.address) as channel,
     ):
         begun = call(channel, "Unary", timeout=50)
-        async with asyncio.timeout(WAIT_S):
-            await held.begun.wait()
+        await held.has_begun()
         await channel.close()
         with pytest.raises(asyncio.CancelledError):
             await begun

@@ -7,14 +7,12 @@ from pathlib import Path
 import grpc
 import pytest
 
-from pybernetes.cluster.pki import issue, make_ca
-from pybernetes.component.tls import TlsFiles
 from pybernetes.rpc.etcd import election_pb2, election_pb2_grpc, lock_pb2, lock_pb2_grpc
 from pybernetes.rpc.etcd import rpc_auth_pb2 as ap
 from pybernetes.rpc.etcd import rpc_auth_pb2_grpc as ap_grpc
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 from pybernetes.rpc.etcd import rpc_pb2_grpc as pb_grpc
-from pybernetes.testing.local_store import LocalStore, local_store
+from pybernetes.testing.local_store import LocalStore, issuer, local_store
 
 CALL_S = 10.0
 Token = tuple[tuple[str, str], ...]
@@ -202,13 +200,7 @@ def test_only_root_sees_the_whole(channel: grpc.Channel) -> None:
 
 
 def test_a_certificate_says_who_calls_unless_a_token_does(tmp_path: Path) -> None:
-    pki = tmp_path / "pki"
-    authority = make_ca(pki)
-
-    def certificate(name: str) -> TlsFiles:
-        return issue(authority, name, (), ("127.0.0.1",), pki, file_name=name)
-
-    with local_store(tmp_path, certificates=certificate) as store:
+    with local_store(tmp_path, certificates=issuer(tmp_path / "pki")) as store:
         store.etcdctl("put", "b", "v")
         for command in (
             "user add root:pw",

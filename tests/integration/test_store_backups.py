@@ -8,9 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pybernetes.cluster.pki import issue, make_ca
-from pybernetes.component.tls import TlsFiles
-from pybernetes.testing.local_store import MAIN, LocalStore, local_store
+from pybernetes.testing.local_store import MAIN, LocalStore, issuer, local_store
 
 
 @pytest.fixture(scope="module")
@@ -111,12 +109,7 @@ def test_a_restored_member_that_lost_its_data_learns_it_from_the_others(
 def test_members_that_will_have_certificates_are_restored_with_urls_that_say_so(
     backup: Path, tmp_path: Path
 ) -> None:
-    authority = make_ca(tmp_path / "pki")
-
-    def certificate(name: str) -> TlsFiles:
-        return issue(authority, name, (), ("127.0.0.1",), tmp_path / "pki", file_name=name)
-
-    with local_store(tmp_path, certificates=certificate, start=False) as restored:
+    with local_store(tmp_path, certificates=issuer(tmp_path / "pki"), start=False) as restored:
         restore(restored, backup, "--tls")
         restored.start()
         (member,) = json.loads(restored.etcdctl("member", "list", "-w", "json"))["members"]

@@ -95,7 +95,7 @@ def test_calls_are_counted_by_method_and_status_as_go_s_servers_count_them(
         for code in ("OK", "NotFound")
         for name in after
         if name.startswith("grpc_server_handled_total{")
-        and all(f"{label}" in name for label in (*put.split(","), f'grpc_code="{code}"'))
+        and all(label in name for label in (*put.split(","), f'grpc_code="{code}"'))
     }
     grown = {code: after[name] - before.get(name, 0) for code, name in by_code.items()}
     assert grown == {"OK": 3, "NotFound": 1}

@@ -1,29 +1,16 @@
 """Members and clients prove who they are with certificates."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import grpc
 import pytest
 
-from pybernetes.cluster.pki import issue, make_ca
 from pybernetes.component.tls import TlsFiles, channel_credentials
 from pybernetes.rpc.etcd import rpc_pb2 as pb
 from pybernetes.rpc.etcd import rpc_pb2_grpc as pb_grpc
-from pybernetes.testing.local_store import local_store
+from pybernetes.testing.local_store import issuer, local_store
 
 CALL_S = 5.0
-
-
-def issuer(directory: Path, *, impostor: str = "") -> Callable[[str], TlsFiles]:
-    """Return who issues each member its certificate; to the impostor, one of another name."""
-    authority = make_ca(directory)
-
-    def certificate(name: str) -> TlsFiles:
-        subject = "system:node:node-1" if name == impostor else name
-        return issue(authority, subject, (), ("127.0.0.1",), directory, file_name=name)
-
-    return certificate
 
 
 def test_members_with_certificates_form_a_store_that_etcdctl_uses(tmp_path: Path) -> None:

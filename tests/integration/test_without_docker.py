@@ -2,12 +2,12 @@
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pybernetes.testing.local_cluster import (
-    PYBERNETES,
     LocalCluster,
     free_networks,
     free_port,
@@ -40,11 +40,7 @@ def cluster(tmp_path: Path) -> LocalCluster:
 
 
 def up(cluster: LocalCluster, runtime: str) -> str:
-    return without_docker(
-        *(PYBERNETES, "up", f"--data-dir={cluster.data_dir}", f"--runtime={runtime}"),
-        *(f"--api-port={cluster.api_port}", f"--pod-cidr={cluster.pod_cidr}"),
-        f"--service-cidr={cluster.service_cidr}",
-    )
+    return without_docker(*replace(cluster, runtime=runtime).up_command)
 
 
 def test_a_cluster_comes_up_and_its_nodes_run_processes(cluster: LocalCluster) -> None:
